@@ -1,0 +1,1 @@
+"""exitwave: atoms in, trained network out."""

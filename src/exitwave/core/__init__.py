@@ -1,0 +1,72 @@
+"""Specs, distributions, streams, units and errors: no torch, no physics."""
+
+from exitwave.core.distributions import (
+    Choice,
+    Constant,
+    Distribution,
+    Empirical,
+    Integers,
+    LogUniform,
+    Mixture,
+    Normal,
+    Uniform,
+    distribution,
+    is_distribution,
+)
+from exitwave.core.errors import (
+    DatasetError,
+    DrawError,
+    ExitwaveError,
+    LabelError,
+    MicrographError,
+    OpticsError,
+    ScatteringError,
+    ShardCorruptError,
+    SpecError,
+    StructureError,
+    TrainingError,
+)
+from exitwave.core.quantities import Number, Word, integer, number, word
+from exitwave.core.spec import Members, One, Population, PopulationOrMembers, Spec, canonical_json, identity
+from exitwave.core.streams import Stream
+from exitwave.core.units import convert, parse_number
+
+__all__ = [
+    "Choice",
+    "Constant",
+    "DatasetError",
+    "Distribution",
+    "DrawError",
+    "Empirical",
+    "ExitwaveError",
+    "Integers",
+    "LabelError",
+    "LogUniform",
+    "Members",
+    "MicrographError",
+    "Mixture",
+    "Normal",
+    "Number",
+    "One",
+    "OpticsError",
+    "Population",
+    "PopulationOrMembers",
+    "ScatteringError",
+    "ShardCorruptError",
+    "Spec",
+    "SpecError",
+    "Stream",
+    "StructureError",
+    "TrainingError",
+    "Uniform",
+    "Word",
+    "canonical_json",
+    "convert",
+    "distribution",
+    "identity",
+    "integer",
+    "is_distribution",
+    "number",
+    "parse_number",
+    "word",
+]

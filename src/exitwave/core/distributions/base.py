@@ -1,0 +1,128 @@
+"""What every distribution is, and how a recipe's mapping becomes one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, ClassVar
+
+from exitwave.core.streams import Stream
+
+__all__ = ["Distribution", "distribution", "finite", "finites", "is_distribution", "is_whole"]
+
+_REGISTRY: dict[str, type[Distribution]] = {}
+
+
+class Distribution(ABC):
+    """A distribution of numbers (or, for choices, of words) that a stream draws from."""
+
+    name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ()
+    integral: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _REGISTRY[cls.name] = cls
+
+    @abstractmethod
+    def quantile(self, u: float) -> Any:
+        """Return the value below which a share ``u`` in (0, 1) of all draws lies."""
+
+    @abstractmethod
+    def cdf(self, x: float) -> float:
+        """Return the probability of a draw of at most ``x``."""
+
+    @property
+    @abstractmethod
+    def support(self) -> tuple[float, float]:
+        """The least and the greatest value that can be drawn."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return the mapping that a recipe writes for this distribution."""
+
+    def draw(self, stream: Stream) -> Any:
+        """Return one value, decided by ``stream`` alone."""
+        return self.quantile(stream.uniform())
+
+    def map(self, convert: Callable[[Any], Any]) -> Distribution:
+        """Return the distribution with ``convert`` applied to every number written in it."""
+        return distribution(self.to_dict(), convert)
+
+    def __str__(self) -> str:
+        return str(self.to_dict())
+
+
+def is_distribution(value: Any) -> bool:
+    """Return whether ``value`` is a distribution or a mapping that writes one."""
+    if isinstance(value, Distribution):
+        return True
+    return isinstance(value, Mapping) and any(key in _REGISTRY for key in value)
+
+
+def distribution(value: Any, convert: Callable[[Any], Any] | None = None) -> Distribution:
+    """Return the distribution that a mapping such as ``{"uniform": [20, 80]}`` writes.
+
+    Parameters
+    ----------
+    value
+        The mapping, or a distribution.
+    convert
+        Applied to every value written in it (weights excepted), to check them or to change their units.
+
+    Raises
+    ------
+    ValueError
+        If the mapping has an unknown key or impossible numbers.
+
+    Examples
+    --------
+    >>> distribution({"normal": [40, 10], "within": [30, 50]}).support
+    (30.0, 50.0)
+    """
+    if isinstance(value, Distribution):
+        return value if convert is None else value.map(convert)
+    if convert is not None and isinstance(value, Mapping):
+        value = _map_numbers(dict(value), convert)
+    known = ", ".join(_REGISTRY)
+    names = [key for key in value if key in _REGISTRY] if isinstance(value, Mapping) else []
+    if len(names) != 1:
+        raise ValueError(f"{value!r} is no distribution; a distribution has exactly one of the keys {known}")
+    kind = _REGISTRY[names[0]]
+    extra = {key: item for key, item in value.items() if key != names[0]}
+    for key in extra:
+        if key not in kind.options:
+            allowed = " and ".join(kind.options) if kind.options else "no other key"
+            raise ValueError(f"{key!r} does not go with {kind.name}, which takes {allowed}")
+    parsed: Distribution = kind._parse(value[names[0]], **extra)  # type: ignore[attr-defined]
+    return parsed
+
+
+def finite(name: str, value: Any) -> float:
+    """Return ``value`` as a finite number, or raise ValueError naming the key ``name``."""
+    if isinstance(value, str):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{name} holds {value!r}, which is not a finite number")
+    return float(value)
+
+
+def finites(name: str, value: Any, count: int) -> tuple[float, ...]:
+    """Return ``value`` as ``count`` finite numbers, or raise ValueError naming the key ``name``."""
+    if not isinstance(value, list | tuple) or len(value) != count:
+        raise ValueError(f"{name} is {value!r}; it is {count} numbers, as in {name}: [1, 2]")
+    return tuple(finite(name, item) for item in value)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether ``value`` is a whole number."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and float(value).is_integer()
+
+
+def _map_numbers(data: Any, convert: Callable[[Any], Any]) -> Any:
+    if isinstance(data, dict):
+        return {k: v if k == "weights" else _map_numbers(v, convert) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_map_numbers(v, convert) for v in data]
+    return data if data is None else convert(data)
