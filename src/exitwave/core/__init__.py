@@ -26,6 +26,7 @@ from exitwave.core.errors import (
     StructureError,
     TrainingError,
 )
+from exitwave.core.progress import Progress, Reporter
 from exitwave.core.quantities import Number, Word, integer, number, word
 from exitwave.core.spec import Members, One, Population, PopulationOrMembers, Spec, canonical_json, identity
 from exitwave.core.streams import Stream
@@ -51,6 +52,8 @@ __all__ = [
     "OpticsError",
     "Population",
     "PopulationOrMembers",
+    "Progress",
+    "Reporter",
     "ScatteringError",
     "ShardCorruptError",
     "Spec",
