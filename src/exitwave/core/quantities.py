@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf, isfinite
+from numbers import Real
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from exitwave.core.distributions import Distribution, distribution, is_distribution
+from exitwave.core.distributions.base import finite, near_miss
 from exitwave.core.errors import DrawError
 from exitwave.core.units import parse_number
 
@@ -83,11 +85,12 @@ class Number:
             raise ValueError(f"{self.allowed()}.")
         try:
             drawn = distribution(value, self._number_of)
-            low, high = drawn.support
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{error}; {self.allowed()}.") from None
-        # an open end of a distribution (uniform, loguniform) is never drawn, so touching it is fine
-        if not (self.at_least <= low and high <= self.at_most and self.above <= low and high <= self.below):
+        except ValueError as error:
+            raise ValueError(f"{str(error).rstrip('.')}; {self.allowed()}.") from None
+        (low, high), reached = drawn.support, drawn.reached
+        inside = self.at_least <= low and high <= self.at_most and self.above <= low and high <= self.below
+        # an end that is never drawn (of uniform, say) may touch a bound that is not allowed itself
+        if not inside or (low == self.above and reached[0]) or (high == self.below and reached[1]):
             hint = "; cut it with within: [low, high]" if not (isfinite(low) and isfinite(high)) else ""
             raise ValueError(f"it can give numbers from {low:g} to {high:g}, but {self.allowed()}{hint}.")
         if self.whole and not drawn.integral:
@@ -97,20 +100,20 @@ class Number:
     def _number_of(self, value: Any) -> float:
         if isinstance(value, str):
             value = parse_number(value, self.unit)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueError(f"{value!r} is not a number")
-        return float(value)
+        return finite("it", value)
 
     def _number(self, value: Any) -> float | int:
         if isinstance(value, bool):
             raise ValueError(f"{self.allowed()} (YAML reads no, off, yes and on as true or false).")
         try:
             result = float(parse_number(value, self.unit) if isinstance(value, str) else value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{self.allowed()}.") from None
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.allowed()}.{near_miss(value)}") from None
         if not isfinite(result) or not self.holds(result) or (self.whole and not result.is_integer()):
             raise ValueError(f"{self.allowed()}.")
-        return int(result) if self.whole else result
+        return int(result) if self.whole else result + 0.0  # -0.0 and 0.0 are one number with one identity
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return _schema(self.validate)

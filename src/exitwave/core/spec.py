@@ -116,7 +116,7 @@ class Population(Spec):
 
     def members(self, stream: Stream) -> tuple[Spec, ...]:
         """Return the drawn members."""
-        count = _draw(self.count, stream / "count")  # type: ignore[attr-defined]
+        count = int(_draw(self.count, stream / "count"))  # type: ignore[attr-defined]
         return tuple(self.member().draw(stream / index) for index in range(count))
 
     @property
@@ -189,8 +189,23 @@ def _sentence(error: ValidationError, cls: type[BaseModel], where: str = "") -> 
         if isinstance(cause, SpecError) or not path:
             return message  # the sentence names its own keys
         return f"{key} is {_short(given)}; {message}"
-    message = problem["msg"].replace("Input should be", "allowed is")
+    if kind == "invalid_key":
+        return f"{where or cls.__name__} has the key {given!r}; a key is text, so put it in quotes."
+    allowed_here = _allowed(kind, _model_at(cls, problem["loc"]))
+    message = allowed_here or problem["msg"].replace("Input should be", "allowed is")
     return f"{key or cls.__name__} is {_short(given)}; {message}."
+
+
+def _allowed(kind: str, model: type[BaseModel] | None) -> str:
+    """Return what is allowed where pydantic would speak of Python's types, which a recipe's writer never sees."""
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        keys = f" of {', '.join(model.model_fields)}" if model else ""
+        return f"allowed is a mapping{keys}"
+    if kind.startswith("bool"):
+        return "allowed is true or false"
+    if kind in ("tuple_type", "list_type"):
+        return "allowed is a list"
+    return ""
 
 
 def _model_at(cls: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -40,13 +40,11 @@ class Stream:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer):
             raise TypeError(f"seed is {self.seed!r}; a seed is an integer.")
         object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "path", tuple(_name(part) for part in self.path))
 
     def __truediv__(self, name: str | int) -> Stream:
         """Return the child stream called ``name`` (no slashes)."""
-        text = str(name)
-        if not text or "/" in text:
-            raise ValueError(f"stream name is {text!r}; a name is text without slashes, or an integer.")
-        return Stream(self.seed, (*self.path, text))
+        return Stream(self.seed, (*self.path, _name(name)))
 
     def __str__(self) -> str:
         return "/".join((str(self.seed), *self.path))
@@ -61,7 +59,10 @@ class Stream:
         True
         """
         seed, *path = text.split("/")
-        return cls(int(seed), tuple(path))
+        try:
+            return cls(int(seed), tuple(path))
+        except ValueError:
+            raise ValueError(f"stream is {text!r}; it is an integer and names, as in 42/structure/17.") from None
 
     def key(self, size: int = 16) -> int:
         """Return an integer of ``size`` bytes that belongs to this stream alone."""
@@ -77,4 +78,11 @@ class Stream:
 
     def uniform(self) -> float:
         """Return one number, uniform in the open interval (0, 1)."""
-        return ((self.key(8) >> 11) + 0.5) * 2.0**-53
+        return ((self.key(8) >> 12) + 0.5) * 2.0**-52  # 52 bits: with 53, the half would round up to 1
+
+
+def _name(name: str | int) -> str:
+    text = str(name)
+    if not text or "/" in text:
+        raise ValueError(f"stream name is {text!r}; a name is text without slashes, or an integer.")
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 __all__ = ["ANGSTROM_PER_NM", "convert", "parse_number"]
 
@@ -15,7 +16,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     "pm": ("length", 1e-2),
     "nm": ("length", 1e1),
     "um": ("length", 1e4),
-    "µm": ("length", 1e4),
+    "μm": ("length", 1e4),
     "mm": ("length", 1e7),
     "m": ("length", 1e10),
     "eV": ("energy", 1.0),
@@ -25,7 +26,7 @@ _UNITS: dict[str, tuple[str, float]] = {
     "mrad": ("angle", 1.0),
     "rad": ("angle", 1e3),
     "urad": ("angle", 1e-3),
-    "µrad": ("angle", 1e-3),
+    "μrad": ("angle", 1e-3),
     "°": ("rotation", 1.0),
     "deg": ("rotation", 1.0),
     "e/Å²": ("dose", 1.0),
@@ -57,12 +58,13 @@ def convert(value: float, unit: str, to: str) -> float:
     >>> convert(2.5, "nm", "Å")
     25.0
     """
+    unit, to = _same_signs(unit), _same_signs(to)
     for name in (unit, to):
         if name not in _UNITS:
             raise ValueError(f"unit is {name!r}; known units are {', '.join(_UNITS)}.")
     (dimension, factor), (wanted, divisor) = _UNITS[unit], _UNITS[to]
     if dimension != wanted:
-        raise ValueError(f"unit is {unit!r}, a {dimension}; a {wanted} is needed, for example in {to}.")
+        raise ValueError(f"{unit} is a unit of {dimension}; a {wanted} is needed, for example in {to}.")
     return value * factor / divisor
 
 
@@ -85,8 +87,13 @@ def parse_number(text: str, unit: str = "") -> float:
     if match is None:
         raise ValueError(f"{text!r} is not a number")
     value, suffix = float(match[1]), match[2]
-    if not suffix or suffix == unit:
+    if not suffix or _same_signs(suffix) == _same_signs(unit):
         return value
     if not unit:
         raise ValueError(f"{text!r} has a unit where a plain number is needed")
     return convert(value, suffix, unit)
+
+
+def _same_signs(unit: str) -> str:
+    """Write Å and μ in one of the two or three ways that Unicode has for each."""
+    return unicodedata.normalize("NFC", unit).replace("µ", "μ")

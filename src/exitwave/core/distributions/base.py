@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from math import isfinite
+from difflib import get_close_matches
+from math import inf, isfinite, nan
+from numbers import Real
 from typing import Any, ClassVar
 
 from exitwave.core.streams import Stream
 
-__all__ = ["Distribution", "distribution", "finite", "finites", "is_distribution", "is_whole"]
+__all__ = ["Distribution", "distribution", "finite", "finites", "is_distribution", "is_whole", "near_miss"]
 
 _REGISTRY: dict[str, type[Distribution]] = {}
 
@@ -37,6 +39,11 @@ class Distribution(ABC):
     @abstractmethod
     def support(self) -> tuple[float, float]:
         """The least and the greatest value that can be drawn."""
+
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        """Whether the ends of the support can themselves be drawn; those of a continuous range cannot."""
+        return (False, False)
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -99,13 +106,30 @@ def distribution(value: Any, convert: Callable[[Any], Any] | None = None) -> Dis
     return parsed
 
 
+def near_miss(value: Any) -> str:
+    """Return a hint for a mapping that was meant to write a distribution, and nothing for anything else.
+
+    Examples
+    --------
+    >>> near_miss({"unifrom": [1, 2]})
+    ' Did you mean uniform?'
+    """
+    keys = [str(key) for key in value] if isinstance(value, Mapping) else []
+    near = [name for key in keys for name in get_close_matches(key, _REGISTRY, n=1)]
+    return f" Did you mean {near[0]}?" if near else ""
+
+
 def finite(name: str, value: Any) -> float:
     """Return ``value`` as a finite number, or raise ValueError naming the key ``name``."""
     if isinstance(value, str):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{name} holds {value!r}, which is not a finite number")
-    return float(value)
+    try:
+        result = nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        result = inf
+    if not isfinite(result):
+        raise ValueError(f"{name} holds {value!r:.60}, which is not a finite number")
+    return result
 
 
 def finites(name: str, value: Any, count: int) -> tuple[float, ...]:
@@ -121,7 +145,9 @@ def is_whole(value: Any) -> bool:
 
 
 def _map_numbers(data: Any, convert: Callable[[Any], Any]) -> Any:
-    if isinstance(data, dict):
+    if isinstance(data, Distribution):
+        return data.map(convert)
+    if isinstance(data, Mapping):
         return {k: v if k == "weights" else _map_numbers(v, convert) for k, v in data.items()}
     if isinstance(data, list | tuple):
         return [_map_numbers(v, convert) for v in data]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from math import floor
@@ -41,12 +42,16 @@ class Constant(Distribution):
     def support(self) -> tuple[float, float]:
         return (self.value, self.value)
 
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        return (True, True)
+
     def to_dict(self) -> dict[str, Any]:
         return {"constant": self.value}
 
     @classmethod
     def _parse(cls, value: Any) -> Constant:
-        return cls(value)
+        return cls(_single("constant", value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,10 @@ class Integers(Distribution):
     @property
     def support(self) -> tuple[float, float]:
         return (self.low, self.high)
+
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        return (True, True)
 
     def to_dict(self) -> dict[str, Any]:
         return {"integers": [self.low, self.high]}
@@ -112,6 +121,10 @@ class Choice(Distribution):
     def support(self) -> tuple[float, float]:
         return (min(self.values), max(self.values))
 
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        return (True, True)
+
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"choice": list(self.values)}
         if len(set(self.weights)) > 1:
@@ -122,7 +135,8 @@ class Choice(Distribution):
     def _parse(cls, value: Any, weights: Any = None) -> Choice:
         if not isinstance(value, list | tuple) or not value:
             raise ValueError(f"choice is {value!r}; it is a list of one or more values")
-        return cls(tuple(value), _weights(weights, len(value)))
+        values = tuple(_single("choice", item) for item in value)
+        return cls(values, _weights(weights, len(value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +168,14 @@ class Mixture(Distribution):
     def support(self) -> tuple[float, float]:
         return (min(p.support[0] for p in self.parts), max(p.support[1] for p in self.parts))
 
+    @property
+    def reached(self) -> tuple[bool, bool]:
+        low, high = self.support
+        return (
+            any(p.reached[0] for p in self.parts if p.support[0] == low),
+            any(p.reached[1] for p in self.parts if p.support[1] == high),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         out: dict[str, Any] = {"mixture": [p.to_dict() for p in self.parts]}
         if len(set(self.weights)) > 1:
@@ -166,6 +188,14 @@ class Mixture(Distribution):
             raise ValueError(f"mixture is {value!r}; it is a list of one or more distributions")
         parts = tuple(distribution(v) if is_distribution(v) else Constant(v) for v in value)
         return cls(parts, _weights(weights, len(parts)))
+
+
+def _single(name: str, value: Any) -> Any:
+    if is_distribution(value):
+        raise ValueError(f"{name} holds the distribution {value}; it holds values, a mixture holds distributions")
+    if isinstance(value, Mapping | list | tuple):
+        raise ValueError(f"{name} holds {value!r}, which is not a single value")
+    return value
 
 
 def _weights(value: Any, count: int) -> tuple[float, ...]:
