@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from exitwave.core.distributions import Distribution, distribution, is_distribution
+from exitwave.core.distributions import Choice, Constant, Distribution, distribution, is_distribution
 from exitwave.core.distributions.base import finite, near_miss
 from exitwave.core.errors import DrawError
 from exitwave.core.units import parse_number
@@ -156,7 +156,7 @@ class Word:
         """Return ``value`` as a word or a distribution of words, or raise ValueError with the sentence."""
         if is_distribution(value):
             drawn = distribution(value)
-            if self.fixed or (not hasattr(drawn, "values") and drawn.name != "constant"):
+            if self.fixed or not isinstance(drawn, Choice | Constant):
                 raise ValueError(f"{self.noun} is {self._allowed()}{'' if self.fixed else ', or a choice of such'}.")
             return drawn.map(self._word)
         return self._word(value)

@@ -203,7 +203,9 @@ def _weights(value: Any, count: int) -> tuple[float, ...]:
         return (1.0,) * count
     if not isinstance(value, list | tuple):
         raise ValueError(f"weights is {value!r}; it is a list of numbers, one for each value")
-    return tuple(finite("weights", item) for item in value)
+    weights = tuple(finite("weights", item) for item in value)
+    alike = len(weights) == count and min(weights) == max(weights) > 0
+    return (1.0,) * count if alike else weights  # one distribution, one way to write it
 
 
 def _check_weights(name: str, count: int, weights: tuple[float, ...]) -> None:
