@@ -1,0 +1,61 @@
+"""The application that gathers the commands, and what happens when one ends badly."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from exitwave import __version__
+from exitwave.cli import build, demo, evaluate, generate, segment, simulate, train
+from exitwave.cli.console import console, error_console
+from exitwave.core import ExitwaveError, SpecError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="exitwave",
+    help="Atoms in, trained network out: structures, HRTEM images, labels, data sets, networks, particles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (demo, build, simulate, generate, train, evaluate, segment):
+    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.print(f"exitwave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Atoms in, trained network out."""
+
+
+def main() -> None:
+    """Run the command line; every error that is not a bug is one sentence, and the exit code says so."""
+    try:
+        app(prog_name="exitwave")
+    except KeyboardInterrupt:
+        error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
+        sys.exit(130)
+    except SpecError as error:
+        error_console.print(f"[bold]exitwave:[/] {_plain(error)}")
+        sys.exit(2)
+    except ExitwaveError as error:
+        error_console.print(f"[bold]exitwave:[/] {_plain(error)}")
+        sys.exit(1)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.")
+        sys.exit(1)
+
+
+def _plain(text: object) -> str:
+    return str(text).replace("[", r"\[")

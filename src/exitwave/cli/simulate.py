@@ -1,0 +1,42 @@
+"""``exitwave simulate``: from a file of atoms to an HRTEM image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from exitwave.cli.console import console
+
+__all__ = ["command"]
+
+
+def command(
+    structure: Path = typer.Argument(help="Atoms in any format that ASE reads, in an orthogonal cell, beam along +z."),
+    seed: int = typer.Option(..., help="Seed of thermal displacements and noise."),
+    output: Path = typer.Option(Path("image.tif"), "--output", "-o", help="Image to write: .tif, .npy or .png."),
+    energy: float = typer.Option(300e3, help="Beam energy, eV."),
+    sampling: float = typer.Option(0.2, help="Pixel size, Å."),
+    configurations: int = typer.Option(8, help="Thermal configurations."),
+    defocus: float = typer.Option(80.0, help="Defocus, Å; above 0 is underfocus."),
+    focal_spread: float = typer.Option(15.0, help="Standard deviation of the focus, Å."),
+    dose: float = typer.Option(400.0, help="Dose, e/Å²."),
+) -> None:
+    """Scatter electrons through a structure and form one noisy image of it."""
+    from exitwave.core import Stream
+    from exitwave.imaging import image
+    from exitwave.scattering import scatter
+    from exitwave.structure import Structure
+
+    stream = Stream(seed)
+    wave = scatter(
+        Structure.read(structure),
+        stream=stream / "thermal",
+        energy=energy,
+        sampling=sampling,
+        configurations=configurations,
+    )
+    micrograph = image(wave, stream=stream / "noise", defocus=defocus, focal_spread=focal_spread, dose=dose)
+    micrograph.write(output)
+    height, width = micrograph.array.shape
+    console.print(f"Wrote [bold]{output}[/]: {width} × {height} pixels of {micrograph.pixel_size:.4g} Å.")

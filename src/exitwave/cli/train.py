@@ -1,0 +1,31 @@
+"""``exitwave train``: a network from a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from exitwave.cli.console import console, progress_bars
+
+__all__ = ["command"]
+
+
+def command(
+    dataset: Path = typer.Argument(help="Folder of a data set."),
+    seed: int = typer.Option(..., help="Seed of weights, order and augmentation."),
+    output: Path = typer.Option(Path("network.safetensors"), "--output", "-o", help="File of the trained network."),
+    epochs: int = typer.Option(25, min=1, help="Passes over the data set."),
+    where: str | None = typer.Option(None, help='SQL condition on the catalog, as in "dose > 300".'),
+) -> None:
+    """Train a segmentation network; interrupted and run again, it goes on from its last checkpoint."""
+    from exitwave.dataset import Dataset
+    from exitwave.learning import train
+
+    data = Dataset(dataset)
+    if where is not None:
+        data = data.where(where)
+    with progress_bars() as report:
+        network = train(data, epochs=epochs, seed=seed, folder=output.with_suffix(".training"), progress=report)
+    network.save(output)
+    console.print(f"Wrote [bold]{output}[/].")
