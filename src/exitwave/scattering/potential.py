@@ -1,0 +1,112 @@
+"""Projected potentials of planes of atoms, by structure factors."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exitwave.scattering import kernels
+from exitwave.scattering.electron import SCATTERING_CONSTANT
+from exitwave.scattering.grid import Grid
+from exitwave.scattering.parametrization import parametrization
+from exitwave.scattering.slicing import SlicedAtoms
+
+__all__ = ["BETA", "WIDTH", "PackedPlanes", "kernel_transform", "phase_filter"]
+
+WIDTH = 6
+"""Points per axis onto which an atom is spread."""
+
+BETA = 12.0
+"""Shape of the spreading kernel exp(β(√(1 − (2u/WIDTH)²) − 1)), chosen for a band of two thirds of Nyquist."""
+
+
+def kernel_transform(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Fourier transform of the spreading kernel at ``frequencies`` in cycles per pixel.
+
+    .. math:: \hat\varphi(\nu) = \int_{-w/2}^{w/2} e^{\beta(\sqrt{1-(2u/w)^2}-1)}\cos(2\pi\nu u)\,\mathrm du
+
+    Source
+    ------
+    A. H. Barnett, J. Magland and L. af Klinteberg, SIAM J. Sci. Comput. 41, C479 (2019).
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    values = weights * np.exp(BETA * (np.sqrt(1 - nodes**2) - 1)) * WIDTH / 2
+    transform: NDArray[np.float64] = np.cos(np.pi * WIDTH * np.multiply.outer(frequencies, nodes)) @ values
+    return transform
+
+
+@lru_cache(maxsize=16)
+def phase_filter(grid: Grid, number: int, name: str, sigma: float) -> NDArray[np.float64]:
+    r"""What turns the spectrum of spread atoms of one element into that of their phase, radians.
+
+    .. math:: F(k) = \frac{\sigma}{A}\,\frac{h^2}{2\pi m_0e}\,\frac{f_e(k)}{\hat\varphi(k_y)\hat\varphi(k_x)}
+
+    for the area A of the cell and an inverse transform without normalisation.
+
+    Parameters
+    ----------
+    grid
+        The grid of the potential.
+    number
+        Atomic number.
+    name
+        Parametrization.
+    sigma
+        Interaction parameter, rad/(V·Å).
+
+    Returns
+    -------
+    filter
+        (ny, nx), radians per atom.
+    """
+    ky, kx = grid.frequencies()
+    dy, dx = grid.sampling
+    factor = parametrization(name).scattering_factor(number, grid.wavenumbers())
+    factor *= sigma * SCATTERING_CONSTANT / grid.area
+    factor /= kernel_transform(ky * dy)[:, None] * kernel_transform(kx * dx)[None, :]
+    factor.flags.writeable = False
+    return factor
+
+
+class PackedPlanes:
+    """Phases of pairs of planes on a CPU: one plane in the real part, the other in the imaginary part.
+
+    The filter is real and even, so one complex transform there and back serves two planes.
+    """
+
+    def __init__(self, grid: Grid, numbers: list[int], name: str, sigma: float) -> None:
+        self._filters = {n: phase_filter(grid, n, name, sigma).astype(np.float32) for n in numbers}
+        self._atoms = torch.zeros(grid.shape, dtype=torch.complex64)
+        self._spectrum = torch.empty_like(self._atoms)
+        self._total = torch.empty_like(self._atoms) if len(numbers) > 1 else self._spectrum
+        self._phases = torch.empty_like(self._atoms)
+
+    def phases(self, groups: list[SlicedAtoms], plane_a: int, plane_b: int) -> NDArray[np.float32]:
+        """Return the phases of two planes, (ny, 2·nx): φ_a in the even columns, φ_b in the odd ones.
+
+        The array is overwritten by the next call.
+        """
+        acting = [(group, *group.near(plane_a, plane_b)) for group in groups]
+        acting = [(group, first, last) for group, first, last in acting if last > first]
+        spread = self._atoms.numpy()
+        spectrum = self._spectrum.numpy().view(np.float32)
+        total = self._total.numpy().view(np.float32)
+        for index, (group, first, last) in enumerate(acting):
+            spread.fill(0)
+            kernels.spread_pair(
+                spread, group.y, group.x, group.base, group.weights, first, last, plane_a, plane_b, BETA
+            )
+            torch.fft.fft2(self._atoms, out=self._spectrum)
+            if len(acting) == 1:
+                kernels.filter_inplace(spectrum, self._filters[group.number])
+            else:
+                if index == 0:
+                    total.fill(0)
+                kernels.add_filtered(total, spectrum, self._filters[group.number])
+        source = self._spectrum if len(acting) == 1 else self._total
+        torch.fft.ifft2(source, norm="forward", out=self._phases)
+        view: NDArray[np.float32] = self._phases.numpy().view(np.float32)
+        return view
