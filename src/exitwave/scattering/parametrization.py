@@ -199,6 +199,6 @@ def parametrization(name: str = "lobato") -> Parametrization:
 
 @cache
 def _tables() -> dict[str, Any]:
-    text = (files("exitwave.scattering") / "data" / "scattering_factors.json").read_text(encoding="utf-8")
+    text = (files("exitwave.scattering") / "tables" / "scattering_factors.json").read_text(encoding="utf-8")
     tables: dict[str, Any] = json.loads(text)
     return tables
