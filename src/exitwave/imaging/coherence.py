@@ -1,0 +1,117 @@
+"""Partial coherence: focal spread, convergence of the illumination, and the objective aperture."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exitwave.core import OpticsError
+from exitwave.scattering.electron import wavelength
+
+__all__ = ["aperture", "focal_spread_nodes", "spatial_envelope", "temporal_envelope"]
+
+
+def focal_spread_nodes(std: float, order: int = 7) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Foci and weights that average an image over a Gaussian focal spread.
+
+    Gauss–Hermite quadrature of :math:`\int I(f)\,\mathcal N(f; 0, \sigma^2)\,\mathrm df`, exact for
+    intensities that are polynomial in focus up to degree ``2 * order - 1``.
+
+    Parameters
+    ----------
+    std
+        Standard deviation of the focus, Å (abTEM's ``focal_spread`` is √2 larger).
+    order
+        Number of foci.
+
+    Returns
+    -------
+    foci, weights
+        Shapes (order,) and (order,); foci in Å about zero, weights sum to one.
+
+    Raises
+    ------
+    OpticsError
+        If ``std`` is negative or ``order`` is below 1.
+
+    Source
+    ------
+    M. Abramowitz, I. A. Stegun, Handbook of Mathematical Functions, 25.4.46.
+
+    Examples
+    --------
+    >>> foci, weights = focal_spread_nodes(15.0, order=3)
+    >>> [round(float(f), 2) for f in foci], [round(float(w), 4) for w in weights]
+    ([-25.98, 0.0, 25.98], [0.1667, 0.6667, 0.1667])
+    """
+    if not std >= 0:
+        raise OpticsError(f"the focal spread is {std}; it is a standard deviation of 0 Å or more.")
+    if order < 1:
+        raise OpticsError(f"the number of foci is {order}; it is 1 or more.")
+    nodes, weights = np.polynomial.hermite.hermgauss(order)
+    return nodes * sqrt(2.0) * std, weights / weights.sum()
+
+
+def temporal_envelope(rows: torch.Tensor, columns: torch.Tensor, std: torch.Tensor, energy: float) -> torch.Tensor:
+    r"""Damping of the linear contrast by a focal spread, :math:`\exp[-(\pi\lambda\Delta k^2)^2/2]`.
+
+    Right for weak objects only; strong ones want the incoherent sum over :func:`focal_spread_nodes`.
+
+    Parameters
+    ----------
+    rows, columns
+        Angles in rad, (y,) and (x,).
+    std
+        Δ, standard deviation of the focus in Å, of any shape.
+    energy
+        eV.
+
+    Returns
+    -------
+    envelope
+        (..., y, x).
+    """
+    square = rows[:, None] ** 2 + columns**2
+    return torch.exp(-0.5 * (pi / wavelength(energy) * std[..., None, None] * square) ** 2)
+
+
+def spatial_envelope(gradient_squared: torch.Tensor, convergence: torch.Tensor) -> torch.Tensor:
+    r"""Damping by the convergence of the illumination, :math:`\exp[-(\theta_c/2)^2\,|\nabla_\alpha\chi|^2]`.
+
+    Parameters
+    ----------
+    gradient_squared
+        From :func:`~exitwave.imaging.aberrations.chi_gradient_squared`, (..., y, x).
+    convergence
+        θ_c in mrad: half angle at which the illumination has fallen to 1/e, shape (...).
+
+    Source
+    ------
+    J. Frank, Optik 38, 519 (1973), for Gaussian sources.
+    """
+    return torch.exp(-((convergence[..., None, None] / 2e3) ** 2) * gradient_squared)
+
+
+def aperture(rows: torch.Tensor, columns: torch.Tensor, semiangle: torch.Tensor) -> torch.Tensor:
+    """Transmission of a round objective aperture whose edge is one pixel of the diffraction pattern wide.
+
+    Parameters
+    ----------
+    rows, columns
+        Angles in rad, (y,) and (x,).
+    semiangle
+        mrad, shape (...); zero means no aperture.
+
+    Returns
+    -------
+    transmission
+        0 to 1, (..., y, x).
+    """
+    angle = (rows[:, None] ** 2 + columns**2).sqrt()
+    steps = [float(axis[1]) for axis in (rows, columns) if len(axis) > 1]
+    width = max(steps, default=1.0)
+    inside = ((semiangle[..., None, None] / 1e3 - angle) / width + 0.5).clamp(0.0, 1.0)
+    return torch.where(semiangle[..., None, None] > 0, inside, torch.ones_like(inside))

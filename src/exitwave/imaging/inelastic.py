@@ -1,0 +1,50 @@
+"""Inelastic scattering: the contrast that plasmon losses take away."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["contrast_factor", "plasmon_contrast"]
+
+
+def plasmon_contrast(intensity: torch.Tensor, factor: torch.Tensor | float) -> torch.Tensor:
+    r"""Return the image with contrast reduced by ``factor`` and the same mean.
+
+    .. math:: I' = \langle I\rangle + c\,(I - \langle I\rangle)
+
+    A share w of electrons that lost energy to plasmons and arrive on a background b,
+    :math:`(1-w) I + w (I+b)\langle I\rangle/\langle I+b\rangle`, is the same with
+    :func:`contrast_factor`.
+
+    Parameters
+    ----------
+    intensity
+        (..., y, x).
+    factor
+        c from 0 (no contrast) to 1 (no loss), shape (...).
+
+    Source
+    ------
+    L. Rangel DaCosta et al., npj Comput. Mater. 10, 165 (2024).
+
+    Examples
+    --------
+    >>> image = torch.tensor([[0.5, 1.5]])
+    >>> plasmon_contrast(image, 0.5)
+    tensor([[0.7500, 1.2500]])
+    """
+    mean = intensity.mean(dim=(-2, -1), keepdim=True)
+    if isinstance(factor, torch.Tensor):
+        factor = factor[..., None, None]
+    return torch.lerp(mean.expand_as(intensity), intensity, torch.as_tensor(factor).to(intensity))
+
+
+def contrast_factor(share: float, background: float) -> float:
+    r"""Return :math:`c = 1 - w\,b/(1+b)` for a share w of loss electrons on a background b (mean intensity one).
+
+    Examples
+    --------
+    >>> contrast_factor(0.5, 1.0)
+    0.75
+    """
+    return 1.0 - share * background / (1.0 + background)

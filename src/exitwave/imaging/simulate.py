@@ -1,0 +1,69 @@
+"""One call from exit wave to micrograph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exitwave.core import OpticsError, Stream
+from exitwave.imaging.formation import Wave, expose, intensities
+from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.spec import Imaging
+
+__all__ = ["image", "pixel_size"]
+
+
+def image(
+    wave: Wave, *, seed: int | None = None, stream: Stream | None = None, spec: Imaging | None = None, **fields: Any
+) -> Micrograph:
+    """Form one micrograph from an exit wave.
+
+    Parameters
+    ----------
+    wave
+        The exit wave.
+    seed, stream
+        One of the two decides all that is random: ``stream / "draw"`` the numbers of the spec,
+        ``stream / "noise"`` the counts.
+    spec
+        How to form the image.
+    fields
+        Fields of :class:`Imaging`, in place of ``spec`` or on top of it.
+
+    Returns
+    -------
+    micrograph
+        Its record is the drawn spec and the stream.
+
+    Raises
+    ------
+    OpticsError
+        If neither or both of ``seed`` and ``stream`` are given, or the pixels of the wave are not square.
+    SpecError
+        If a field is unknown or out of bounds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from types import SimpleNamespace
+    >>> vacuum = SimpleNamespace(array=torch.ones(1, 64, 64, dtype=torch.complex64), sampling=(0.2, 0.2), energy=3e5)
+    >>> image(vacuum, defocus=80, dose=400, seed=7)
+    Micrograph(64 × 64 px, 0.2 Å/px)
+    """
+    if (seed is None) == (stream is None):
+        raise OpticsError("image needs either a seed, as in seed=7, or a stream, to make its noise repeatable.")
+    stream = Stream(seed) if stream is None and seed is not None else stream
+    assert stream is not None
+    chosen = (Imaging.parse(fields) if spec is None else spec.replace(**fields)).draw(stream / "draw")
+    step = pixel_size(wave)
+    counts = expose(intensities(wave, [chosen]), [chosen], [stream / "noise"], wave.sampling[0] * wave.sampling[1])
+    return Micrograph(counts[0].cpu().numpy(), step, record=chosen.to_dict() | {"stream": str(stream)})
+
+
+def pixel_size(wave: Wave) -> float:
+    """Return the side in Å of the wave's pixels, or raise OpticsError if they are not square within 2 %."""
+    rows, columns = wave.sampling
+    if abs(rows / columns - 1) > 0.02:
+        raise OpticsError(
+            f"the wave's pixels are {rows:.4g} × {columns:.4g} Å; a micrograph's are square, so resample the wave."
+        )
+    return float((rows * columns) ** 0.5)

@@ -1,0 +1,70 @@
+"""The spec of imaging: all that is set at the microscope between the exit wave and the file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import field_validator
+
+from exitwave.core import Distribution, Number, Spec
+from exitwave.imaging.aberrations import Aberrations
+from exitwave.imaging.detector import Detector
+
+__all__ = ["Imaging"]
+
+
+class Imaging(Spec):
+    r"""How an exit wave becomes a micrograph; every number may be a distribution.
+
+    Parameters
+    ----------
+    defocus
+        Å, positive for underfocus.
+    focal_spread
+        Standard deviation of the focus during the exposure (chromatic aberration, instabilities), Å.
+    focal_nodes
+        Number of foci in the incoherent sum over the focal spread; fixed. 1 uses the temporal envelope instead,
+        which is right for weak objects only.
+    convergence
+        Half angle θ_c of the illumination at 1/e, mrad.
+    aperture
+        Semi-angle of the objective aperture, mrad; 0 means none.
+    aberrations
+        Residual aberrations other than defocus, or the name of a preset.
+    contrast
+        Plasmon contrast factor c from 0 to 1, see :func:`~exitwave.imaging.plasmon_contrast`.
+    dose
+        e/Å².
+    detector
+        The camera, or the name of a preset.
+    median
+        Width in pixels of the median filter on the counts: 1 (none) or 3.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> spec = Imaging(defocus={"uniform": [-500, 500]}, dose={"loguniform": [100, 1200]}, aberrations="residual")
+    >>> 100 < spec.draw(Stream(1)).dose < 1200
+    True
+    """
+
+    defocus: Annotated[float | Distribution, Number("a defocus", "Å")] = 0.0
+    focal_spread: Annotated[float | Distribution, Number("a focal spread", "Å", at_least=0)] = 15.0
+    focal_nodes: Annotated[int, Number("a number of foci", at_least=1, at_most=99, whole=True, fixed=True)] = 7
+    convergence: Annotated[float | Distribution, Number("a convergence", "mrad", at_least=0)] = 0.0
+    aperture: Annotated[float | Distribution, Number("an aperture", "mrad", at_least=0)] = 0.0
+    aberrations: Aberrations = Aberrations()
+    contrast: Annotated[float | Distribution, Number("a contrast factor", at_least=0, at_most=1)] = 1.0
+    dose: Annotated[float | Distribution, Number("a dose", "e/Å²", above=0)] = 400.0
+    detector: Detector = Detector()
+    median: Annotated[
+        int | Distribution, Number("a width of a median filter", "px", at_least=1, at_most=3, whole=True)
+    ] = 1
+
+    @field_validator("median")
+    @classmethod
+    def _odd(cls, value: int | Distribution) -> int | Distribution:
+        allowed = [value] if isinstance(value, int) else getattr(value, "values", ())
+        if not allowed or any(size not in (1, 3) for size in allowed):
+            raise ValueError("a median filter is 1 (none) or 3 pixels wide, or a choice of these.")
+        return value

@@ -1,0 +1,107 @@
+"""What a label rule is and how one is named."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core import LabelError, Spec, SpecError
+
+if TYPE_CHECKING:
+    from exitwave.scattering import ExitWave
+    from exitwave.structure import Structure
+
+__all__ = ["RULES", "Rule", "particles", "rule"]
+
+RULES: dict[str, type[Rule]] = {}
+"""Every rule by the name that recipes use."""
+
+
+class Rule(Spec):
+    """A named, versioned way to label the pixels of a wave.
+
+    A subclass declares ``rule`` (its name, a ``Literal``), ``version`` (raised when its result changes for the same
+    input) and its thresholds in physical units, and computes one map. It is known under its name as soon as its
+    class exists.
+
+    Examples
+    --------
+    >>> sorted(RULES)[:3]
+    ['instances', 'phase', 'projected']
+    """
+
+    rule: str
+    version: int
+    dtype: ClassVar[str] = "uint8"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        name = cls.model_fields["rule"].default
+        if isinstance(name, str):
+            RULES[name] = cls
+
+    @property
+    def key(self) -> str:
+        """The name of the map among others."""
+        return self.rule
+
+    @abstractmethod
+    def compute(self, wave: ExitWave) -> NDArray[Any]:
+        """Return the map (y, x) of a wave: independent of focus, aberrations and dose."""
+
+
+def rule(data: str | Mapping[str, Any] | Rule, where: str = "") -> Rule:
+    """Return the rule that a name or a mapping writes.
+
+    Parameters
+    ----------
+    data
+        "phase", or {"rule": "phase", "threshold": 0.2}, or a rule.
+    where
+        What to put before the key in an error.
+
+    Raises
+    ------
+    SpecError
+        If the name is not that of a rule, or a field is not allowed.
+
+    Examples
+    --------
+    >>> rule({"rule": "thickness", "minimum": 6.0}).minimum
+    6.0
+    """
+    if isinstance(data, Rule):
+        return data
+    fields = {"rule": data} if isinstance(data, str) else data
+    name = fields.get("rule") if isinstance(fields, Mapping) else None
+    if not isinstance(name, str) or name not in RULES:
+        near = get_close_matches(str(name), RULES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f", as in {{rule: phase}}; rules are {', '.join(RULES)}."
+        raise SpecError(f"{where or 'rule'} is {data!r}; a label rule has a name{hint}")
+    return RULES[name].parse(dict(fields), where)
+
+
+def particles(wave: ExitWave) -> list[Structure]:
+    """Return the particles of a wave's structure, one Structure each, in the order of their names.
+
+    Raises
+    ------
+    LabelError
+        If the wave does not carry its structure.
+    """
+    structure = wave.structure
+    if structure is None:
+        raise LabelError("the wave has no structure, which this rule needs; scatter with the structure kept.")
+    names = [name for name, role in zip(structure.names, structure.roles, strict=True) if role == "particle"]
+    return [structure.of(name=name) for name in names]
+
+
+def binary(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return 0 and 1 as uint8."""
+    return mask.astype(np.uint8)

@@ -1,0 +1,131 @@
+"""The camera's statistics, at fixed seeds; thresholds have a false-alarm rate of 1e-6 unless said otherwise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from exitwave.core import OpticsError, Stream
+from exitwave.imaging import Detector, Imaging, expose
+from exitwave.imaging.detector import spread, transfer
+from exitwave.imaging.poisson import poisson
+
+
+@pytest.mark.parametrize("mean", [0.05, 0.5, 0.999, 4.0, 16.3, 127.9, 200.0, 511.9, 700.0, 5000.0])
+def test_counts_are_poisson_by_chi_square(mean: float) -> None:
+    counts = poisson(torch.full((400_000,), mean), Stream(11) / "chi").numpy()
+    law = stats.poisson(mean)
+    low, high = int(law.ppf(2e-5)), int(law.ppf(1 - 2e-5))
+    edges = np.arange(low, high + 2) - 0.5
+    if len(edges) > 300:
+        edges = edges[:: len(edges) // 100]
+    observed = np.histogram(counts, np.concatenate([[-1], edges[1:-1], [1e9]]))[0]
+    share = np.diff(np.concatenate([[0], law.cdf(edges[1:-1]), [1]]))
+    assert stats.chisquare(observed, share / share.sum() * len(counts)).pvalue > 1e-6
+
+
+def test_counts_of_varying_means_are_uniform_under_their_distribution() -> None:
+    means = torch.linspace(0.01, 600.0, 200_000)
+    counts = poisson(means, Stream(12)).numpy().astype(float)
+    law = stats.poisson(means.numpy().astype(np.float64))
+    rank = law.cdf(counts - 1) + np.random.default_rng(1).random(len(counts)) * law.pmf(counts)
+    assert stats.kstest(rank, "uniform").pvalue > 1e-6
+
+
+def test_pixels_and_streams_are_independent() -> None:
+    first, second = (poisson(torch.full((512, 512), 9.0), Stream(1) / i).numpy() - 9 for i in range(2))
+    for a, b in ((first, second), (first[:, 1:], first[:, :-1]), (first[1:], first[:-1]), (first[::2], second[1::2])):
+        assert abs(np.mean(a * b)) / 9 < 5 / np.sqrt(a.size)
+    again = poisson(torch.full((512, 512), 9.0), Stream(1) / 0).numpy() - 9
+    assert np.array_equal(first, again)
+
+
+def test_counts_do_not_depend_on_their_neighbours() -> None:
+    means = torch.rand(64, 64) * 40
+    changed = means.clone()
+    changed[:32] = 300.0
+    assert torch.equal(poisson(means, Stream(4))[32:], poisson(changed, Stream(4))[32:])
+
+
+def test_means_at_and_below_zero_count_nothing_and_nan_is_refused() -> None:
+    assert float(poisson(torch.tensor([-3.0, 0.0]), Stream(1)).sum()) == 0
+    with pytest.raises(OpticsError, match="not finite"):
+        poisson(torch.tensor([1.0, float("nan")]), Stream(1))
+
+
+def test_fano_factor_and_contrast_of_a_plain_exposure() -> None:
+    counts = expose(torch.ones(1, 1024, 1024), [Imaging(dose=400.0)], [Stream(2)], 0.04)[0].numpy()
+    assert counts.mean() == pytest.approx(16, abs=5 * 4 / 1024)
+    assert counts.var() / counts.mean() == pytest.approx(1, abs=5 * np.sqrt(2) / 1024)
+    assert counts.std() / counts.mean() == pytest.approx(0.25, abs=0.002)
+    assert counts.dtype == np.float32
+    assert np.array_equal(counts, np.round(counts))
+
+
+def test_the_mean_of_many_exposures_is_the_expected_image() -> None:
+    generator = torch.Generator().manual_seed(3)
+    intensity = (1 + 0.3 * torch.randn(24, 24, generator=generator)).clamp(min=0.1)[None]
+    detector = Detector(c1=1.0, c2=0.05, c3=0.5, c4=2.5, gain=20.0, read_noise=3.0, offset=50.0)
+    spec = Imaging(dose=100.0, detector=detector)
+    many = 2000
+    mean = sum(expose(intensity, [spec], [Stream(8) / i], 0.04)[0].double() for i in range(many)) / many
+    expected = spread(intensity[0] * 4.0, 1.0, 0.05, 0.5, 2.5) * 20 + 50
+    error = (mean - expected).abs().max()
+    assert float(error) < 6 * np.sqrt(20**2 * 4 * 1.8 + 9) / np.sqrt(many)
+
+
+def test_noise_power_follows_the_transfer_function() -> None:
+    detector = Detector(c1=0.98, c2=0.1, c3=0.5, c4=2.5, gain=10.0, read_noise=5.0)
+    flat = expose(torch.ones(1, 2048, 2048), [Imaging(dose=400.0, detector=detector)], [Stream(5)], 0.04)[0].numpy()
+    power = np.abs(np.fft.fft2(flat - flat.mean())) ** 2 / flat.size
+    f = torch.fft.fftfreq(2048, dtype=torch.float64)
+    q = torch.hypot(f[:, None], f)
+    expected = 100 * 16 * transfer(q, 0.98, 0.1, 0.5, 2.5).numpy() ** 2 + 25 + 1 / 12
+    for low in np.arange(0.02, 0.5, 0.04):
+        ring = (q.numpy() > low) & (q.numpy() <= low + 0.04)
+        ratio = power[ring] / expected[ring]
+        assert ratio.mean() == pytest.approx(1, abs=5 / np.sqrt(ring.sum() / 2))
+
+
+def test_a_knife_edge_recovers_the_transfer_function() -> None:
+    detector = Detector(c1=1.0, c2=0.05, c3=0.4, c4=2.5, gain=1.0)
+    edge = torch.zeros(1, 256, 512)
+    edge[:, :, 128:384] = 1.0
+    spec = Imaging(dose=1e7, detector=detector.replace(gain=1e-3, offset=1e5, saturation=1e9))
+    seen = expose(edge, [spec], [Stream(6)], 0.04)[0].double().numpy().mean(axis=0) / (1e7 * 0.04 * 1e-3)
+    lines = np.abs(np.fft.rfft(np.diff(np.append(seen, seen[0]))))
+    ideal = np.abs(np.fft.rfft(np.diff(np.append(edge[0, 0], edge[0, 0, 0]))))
+    odd = ideal > 1.0  # two edges half a field apart show odd frequencies only
+    found = lines[odd] / ideal[odd]
+    frequency = torch.fft.rfftfreq(512)[torch.from_numpy(odd)]
+    np.testing.assert_allclose(found, transfer(frequency, 1.0, 0.05, 0.4, 2.5).numpy(), atol=0.02)
+
+
+def test_counts_saturate_and_never_wrap() -> None:
+    bright = expose(torch.ones(1, 32, 32), [Imaging(dose=1e9)], [Stream(1)], 1.0)
+    assert float(bright.min()) == 65535
+    dark = Detector(read_noise=50.0)
+    assert float(expose(torch.zeros(1, 32, 32), [Imaging(detector=dark)], [Stream(1)], 1.0).min()) == 0
+
+
+def test_hot_pixels_are_as_many_as_asked_and_the_median_removes_them() -> None:
+    detector = Detector(hot_pixels=0.002, hot_level=5000.0)
+    spec = Imaging(dose=400.0, detector=detector)
+    counts = expose(torch.ones(1, 512, 512), [spec], [Stream(9)], 0.04)[0]
+    hot = int((counts > 100).sum())
+    expected = 0.002 * 512**2 * np.exp(-84 / 5000)
+    assert abs(hot - expected) < 5 * np.sqrt(expected)
+    filtered = expose(torch.ones(1, 512, 512), [spec.replace(median=3)], [Stream(9)], 0.04)[0]
+    assert int((filtered > 100).sum()) == 0
+
+
+def test_the_median_is_scipys() -> None:
+    from scipy.ndimage import median_filter
+
+    from exitwave.imaging.filters import median3
+
+    image = torch.rand(2, 17, 23)
+    for found, given in zip(median3(image), image, strict=True):
+        assert np.array_equal(found.numpy(), median_filter(given.numpy(), 3, mode="nearest"))
