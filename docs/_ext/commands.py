@@ -24,7 +24,7 @@ class Commands(Directive):
         """Return the sections."""
         sections: list[nodes.Node] = []
         for name in get_command(commands).commands:  # type: ignore[attr-defined]
-            result = CliRunner().invoke(commands, [name, "--help"], prog_name="exitwave", env={"COLUMNS": "88"})
+            result = CliRunner().invoke(commands, [name, "--help"], prog_name="exitwave", env={"COLUMNS": "74"})
             text = re.sub(r"\x1b\[[0-9;]*m", "", result.output).strip("\n")
             section = nodes.section(ids=[f"command-{name}"], names=[f"command-{name}"])
             section += nodes.title(text=f"exitwave {name}")

@@ -23,7 +23,8 @@ def _allowed(field: Any) -> str:
         return str(field.description)
     for rule in field.metadata:
         if isinstance(rule, Number):
-            return rule.allowed()
+            sentence = rule.allowed().removeprefix(f"{rule.noun} is ")
+            return sentence.replace("or a distribution of such numbers", "or a distribution")
         if isinstance(rule, Word):
             return f"{rule.noun}: {rule._allowed()}"
     annotation = field.annotation
