@@ -1,0 +1,82 @@
+"""Construction Zone: atoms in any nanostructure, in a few lines."""
+
+from exitwave.structure.families import Family, SupportedParticles, families, family
+from exitwave.structure.files import read
+from exitwave.structure.generators import Amorphous, Atoms, Bounds, Crystal, Empty, Generator, Molecule
+from exitwave.structure.materials import Material, material, materials
+from exitwave.structure.regions import (
+    Box,
+    Cone,
+    ConvexHull,
+    Cylinder,
+    Ellipsoid,
+    HalfSpace,
+    Mesh,
+    Polyhedron,
+    Region,
+    Sphere,
+    Terrain,
+)
+from exitwave.structure.scenes import Scene
+from exitwave.structure.structure import Structure
+from exitwave.structure.transforms import (
+    Transform,
+    affine,
+    align,
+    best_fit,
+    euler,
+    inversion,
+    quaternion,
+    reflection,
+    rotation,
+    rotation_between,
+    translation,
+    uniform_quaternion,
+)
+from exitwave.structure.volumes import Body, Union, Volume
+
+__all__ = [
+    "Amorphous",
+    "Atoms",
+    "Body",
+    "Bounds",
+    "Box",
+    "Cone",
+    "ConvexHull",
+    "Crystal",
+    "Cylinder",
+    "Ellipsoid",
+    "Empty",
+    "Family",
+    "Generator",
+    "HalfSpace",
+    "Material",
+    "Mesh",
+    "Molecule",
+    "Polyhedron",
+    "Region",
+    "Scene",
+    "Sphere",
+    "Structure",
+    "SupportedParticles",
+    "Terrain",
+    "Transform",
+    "Union",
+    "Volume",
+    "affine",
+    "align",
+    "best_fit",
+    "euler",
+    "families",
+    "family",
+    "inversion",
+    "material",
+    "materials",
+    "quaternion",
+    "read",
+    "reflection",
+    "rotation",
+    "rotation_between",
+    "translation",
+    "uniform_quaternion",
+]

@@ -1,0 +1,202 @@
+"""Crystals: a lattice with a basis, in any place, orientation and state of strain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from typing_extensions import override
+
+from exitwave.core import Stream, StructureError
+from exitwave.structure.arrays import Array, unit, vector3
+from exitwave.structure.generators.base import Atoms, Bounds, Generator
+from exitwave.structure.materials import Material, material
+from exitwave.structure.transforms import Transform, affine, rotation, rotation_between, translation
+
+__all__ = ["Crystal"]
+
+BEAM = (0.0, 0.0, 1.0)
+MARGIN = 1e-6  # Å; the volume decides about atoms on its surface
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal(Generator):
+    """A crystal that fills all space.
+
+    Parameters
+    ----------
+    material
+        A name from the table of materials, or a :class:`Material`.
+    transform
+        Carries the crystal from its own frame to the scene; use ``rotated``, ``oriented``, ``translated`` and
+        ``strained`` rather than writing it.
+
+    Raises
+    ------
+    StructureError
+        If the material is unknown.
+
+    Examples
+    --------
+    >>> gold = Crystal("Au").oriented(zone_axis=(1, 1, 0), spin=30)
+    >>> gold.direction((1, 1, 0)).round(12) + 0
+    array([0., 0., 1.])
+    """
+
+    material: Material
+    transform: Transform = field(default_factory=Transform)
+
+    def __init__(self, material_: str | Material, transform: Transform | None = None) -> None:
+        object.__setattr__(self, "material", material(material_))
+        object.__setattr__(self, "transform", transform if transform is not None else Transform())
+
+    def __repr__(self) -> str:
+        return f"Crystal({self.material.name!r}, {self.transform!r})"
+
+    @property
+    def lattice(self) -> Array:
+        """Lattice vectors in the scene, rows, Å."""
+        return self.transform.directions(self.material.lattice)
+
+    @property
+    def sites(self) -> Array:
+        """Positions of the atoms of one cell in the scene, shape (sites, 3), Å."""
+        return self.transform(self.material.basis @ self.material.lattice)
+
+    @property
+    def origin(self) -> Array:
+        """Where the corner of the cell is in the scene, Å."""
+        result: Array = np.array(self.transform.vector)
+        return result
+
+    def atoms(self, bounds: Bounds, stream: Stream | None = None) -> Atoms:
+        """Return the atoms in a box; a crystal is not random, so the stream is not used."""
+        from exitwave.structure.generators.lattice_points import lattice_points
+
+        lattice, low, high = self.lattice, np.asarray(bounds.low), np.asarray(bounds.high)
+        # rows along the shortest axis of the reciprocal lattice are the longest ones
+        positions, site = lattice_points(lattice, self.sites, low, high, MARGIN)
+        return Atoms(positions, self.material.numbers[site], self.material.thermal[site])
+
+    def direction(self, indices: ArrayLike) -> Array:
+        """Return the unit vector along the lattice direction [u v w] in the scene."""
+        return unit(vector3(indices, "direction") @ self.lattice, "direction")
+
+    def normal(self, indices: ArrayLike) -> Array:
+        """Return the unit normal of the lattice planes (h k l) in the scene."""
+        return unit(np.linalg.inv(self.lattice) @ vector3(indices, "plane"), "plane")
+
+    def spacing(self, indices: ArrayLike) -> float:
+        """Return the spacing 1/|h a* + k b* + l c*| of the lattice planes (h k l), Å."""
+        return float(1 / np.linalg.norm(np.linalg.inv(self.lattice) @ vector3(indices, "plane")))
+
+    @override
+    def transformed(self, transform: Transform) -> Crystal:
+        return Crystal(self.material, transform @ self.transform)
+
+    def translated(self, vector: ArrayLike) -> Crystal:
+        """Return the crystal shifted by ``vector``, Å."""
+        return self.transformed(translation(vector))
+
+    def rotated(self, turn: Transform | ArrayLike) -> Crystal:
+        """Return the crystal turned about the origin of the scene by a transform or a 3 × 3 matrix."""
+        turn = Transform.of(turn)
+        if not turn.rigid or turn.determinant < 0:
+            raise StructureError("the matrix is no rotation; use transformed for mirrors and strained for strain.")
+        return self.transformed(turn)
+
+    def oriented(self, zone_axis: ArrayLike, spin: float = 0.0, x: ArrayLike | None = None) -> Crystal:
+        """Return the crystal with a lattice direction along the beam.
+
+        Parameters
+        ----------
+        zone_axis
+            Lattice direction [u v w] that points along +z, where the beam goes.
+        spin
+            Turn about the beam, degrees.
+        x
+            Lattice direction whose part across the beam points along +x before the spin; if not given, the
+            crystal takes the smallest turn from the orientation that it has.
+        """
+        turn = rotation_between(self.direction(zone_axis), BEAM)
+        if x is not None:
+            across = turn.directions(self.direction(x))
+            if np.hypot(across[0], across[1]) < 1e-9:
+                raise StructureError(f"x is {x!r}, along the zone axis; name a direction across it.")
+            turn = rotation_between((across[0], across[1], 0.0), (1, 0, 0)) @ turn
+        return self.rotated(rotation(BEAM, spin) @ turn)
+
+    def strained(self, strain: ArrayLike, axes: str = "crystal") -> Crystal:
+        """Return the crystal with a homogeneous strain.
+
+        Parameters
+        ----------
+        strain
+            Displacement gradient: one number (the same in all directions), three (along the axes) or a 3 × 3
+            matrix e with x → (1 + e) x.
+        axes
+            "crystal": along the Cartesian axes of the crystal's own frame; "lab": along those of the scene.
+        """
+        gradient = np.asarray(strain, dtype=np.float64)
+        if gradient.shape in ((), (3,)):
+            gradient = np.diag(np.broadcast_to(gradient, (3,)))
+        if gradient.shape != (3, 3) or axes not in ("crystal", "lab"):
+            raise StructureError(
+                f"strain has shape {gradient.shape} and axes is {axes!r}; a strain is a number, three numbers or a"
+                " 3 × 3 matrix, and axes is crystal or lab."
+            )
+        stretch = np.eye(3) + gradient
+        if axes == "lab":
+            return self.transformed(affine(stretch, about=self.transform.vector))
+        return Crystal(self.material, self.transform @ affine(stretch))
+
+    @classmethod
+    def from_cell(cls, lattice: ArrayLike, basis: ArrayLike, species: Sequence[str | int], name: str = "") -> Crystal:
+        """Return the crystal with the given unit cell.
+
+        Parameters
+        ----------
+        lattice
+            Rows are the lattice vectors, shape (3, 3), Å; or a, b, c (Å), alpha, beta, gamma (degrees).
+        basis
+            Fractional coordinates, shape (atoms, 3).
+        species
+            A symbol or an atomic number for each.
+        """
+        return cls(Material.from_cell(lattice, basis, species, name))
+
+    @classmethod
+    def from_spacegroup(
+        cls, group: int | str, parameters: ArrayLike, species: Sequence[str], basis: ArrayLike, name: str = ""
+    ) -> Crystal:
+        """Return the crystal that a space group makes of an asymmetric unit.
+
+        Parameters
+        ----------
+        group
+            Number or Hermann–Mauguin symbol.
+        parameters
+            a, b, c (Å), alpha, beta, gamma (degrees).
+        species, basis
+            Symbols and fractional coordinates of the asymmetric unit.
+        """
+        return cls(Material.from_spacegroup(group, parameters, species, basis, name))
+
+    @classmethod
+    def from_cif(cls, path: str | Path) -> Crystal:
+        """Return the crystal of a CIF file; partly occupied sites are refused."""
+        return cls(Material.from_cif(path))
+
+    @classmethod
+    def from_ase(cls, atoms: Any, name: str = "") -> Crystal:
+        """Return the crystal whose cell is an ``ase.Atoms``."""
+        return cls(Material.from_ase(atoms, name))
+
+    @classmethod
+    def from_pymatgen(cls, structure: Any, name: str = "") -> Crystal:
+        """Return the crystal of a ``pymatgen.core.Structure``."""
+        return cls(Material.from_pymatgen(structure, name))

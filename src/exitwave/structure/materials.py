@@ -1,0 +1,294 @@
+"""Crystal structures by name, each with the source of its constants."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from exitwave.core import StructureError
+from exitwave.structure.arrays import Array, Ints, frozen, points3, unknown
+from exitwave.structure.table import TABLE
+
+__all__ = ["Material", "amorphous_composition", "atomic_number", "material", "materials"]
+
+DALTON_PER_CUBIC_ANGSTROM = 1.66053906892  # in g/cm³ (CODATA 2022)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A unit cell.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    lattice
+        Rows are the lattice vectors, shape (3, 3), Å.
+    basis
+        Fractional coordinates, shape (sites, 3).
+    numbers
+        Atomic numbers, shape (sites,).
+    thermal
+        Root-mean-square displacement per axis of every site, Å; NaN: the scatterer's own value.
+    source
+        Where the constants come from.
+
+    Raises
+    ------
+    StructureError
+        If the cell is singular or two sites coincide.
+    """
+
+    name: str
+    lattice: Array
+    basis: Array
+    numbers: Ints
+    thermal: Array = field(default_factory=unknown)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        lattice, basis = frozen(self.lattice), frozen(points3(self.basis, "basis"))
+        numbers: Ints = frozen(self.numbers, np.int32)
+        thermal = frozen(self.thermal if np.size(self.thermal) else np.full(len(basis), np.nan))
+        called = f"the cell of {self.name}" if self.name else "the cell"
+        if lattice.shape != (3, 3) or not np.isfinite(lattice).all():
+            raise StructureError(
+                f"{called} has shape {lattice.shape}; it is three rows of three finite numbers in Å."
+            )
+        volume = abs(float(np.linalg.det(lattice)))
+        if volume < 1e-6 * float(np.prod(np.linalg.norm(lattice, axis=1))) or volume == 0:
+            raise StructureError(
+                f"{called} is singular: its vectors lie in one plane; give three that span a volume."
+            )
+        if len(basis) == 0 or numbers.shape != (len(basis),) or thermal.shape != (len(basis),):
+            raise StructureError(
+                f"{called} has {len(basis)} positions and {len(numbers)} species; it needs one species per position."
+            )
+        apart = basis[:, None] - basis[None]
+        apart = np.linalg.norm((apart - np.round(apart)) @ lattice, axis=-1)
+        if (apart[np.triu_indices(len(basis), 1)] < 0.05).any():
+            raise StructureError(f"{called} has two sites in one place; give every site once.")
+        for name, value in (("lattice", lattice), ("basis", basis), ("numbers", numbers), ("thermal", thermal)):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Material({self.name!r}, {self.formula}, {len(self.numbers)} sites)"
+
+    @cached_property
+    def volume(self) -> float:
+        """Volume of the cell, Å³."""
+        return abs(float(np.linalg.det(self.lattice)))
+
+    @cached_property
+    def density(self) -> float:
+        """Mass density, g/cm³."""
+        return float(masses()[self.numbers].sum()) / self.volume * DALTON_PER_CUBIC_ANGSTROM
+
+    @cached_property
+    def formula(self) -> str:
+        """Reduced formula, most electropositive element first."""
+        from ase.formula import Formula
+
+        return str(Formula.from_list([symbols()[z] for z in self.numbers]).reduce()[0].format("metal"))
+
+    @classmethod
+    def from_cell(
+        cls, lattice: ArrayLike, basis: ArrayLike, species: Sequence[str | int], name: str = "", source: str = ""
+    ) -> Material:
+        """Return the material with the given cell (three rows, or six cell parameters)."""
+        rows = np.asarray(lattice, dtype=np.float64)
+        if rows.shape == (6,):
+            rows = rows_of(rows)
+        numbers = np.array([atomic_number(s) for s in species], dtype=np.int32)
+        return cls(name, rows, np.asarray(basis, dtype=np.float64), numbers, source=source)
+
+    @classmethod
+    def from_spacegroup(
+        cls,
+        group: int | str,
+        parameters: ArrayLike,
+        species: Sequence[str],
+        basis: ArrayLike,
+        name: str = "",
+        source: str = "",
+    ) -> Material:
+        """Return the material that a space group makes of an asymmetric unit."""
+        from ase.spacegroup import Spacegroup
+
+        numbers = [atomic_number(s) for s in species]
+        asymmetric = points3(basis, "basis")
+        if len(numbers) != len(asymmetric):
+            raise StructureError(f"species names {len(numbers)} atoms and basis {len(asymmetric)}; one for each.")
+        rows = rows_of(np.asarray(parameters, dtype=np.float64))
+        symmetry = _spacegroup(Spacegroup, group)
+        sites, kinds = symmetry.equivalent_sites(asymmetric, onduplicates="error", symprec=1e-4)
+        return cls(name, rows, sites, np.array([numbers[k] for k in kinds], dtype=np.int32), source=source)
+
+    @classmethod
+    def from_ase(cls, atoms: Any, name: str = "") -> Material:
+        """Return the material whose cell is an ``ase.Atoms``; partly occupied sites are refused."""
+        for site, shares in (atoms.info.get("occupancy") or {}).items():
+            if len(shares) != 1 or any(abs(share - 1) > 1e-3 for share in shares.values()):
+                mix = ", ".join(f"{share:g} {symbol}" for symbol, share in shares.items())
+                raise StructureError(
+                    f"site {site} is partly occupied ({mix}); order the cell first, or give full sites and"
+                    " substitute a share of them with chemistry.substituted."
+                )
+        return cls(
+            name or str(atoms.get_chemical_formula(mode="metal", empirical=True)),
+            np.asarray(atoms.cell.complete() if atoms.cell.rank else atoms.cell),
+            atoms.get_scaled_positions(wrap=True),
+            np.asarray(atoms.numbers, dtype=np.int32),
+        )
+
+    @classmethod
+    def from_cif(cls, path: str | Path) -> Material:
+        """Return the material of a CIF file; partly occupied sites are refused."""
+        from ase.io import read
+
+        path = Path(path)
+        if not path.is_file():
+            raise StructureError(f"{path} is no file; name a CIF file.")
+        try:
+            atoms = read(path, format="cif", fractional_occupancies=True)
+        except Exception as error:
+            raise StructureError(
+                f"{path} cannot be read as CIF ({error}); give a CIF file with one structure."
+            ) from None
+        return cls.from_ase(atoms)
+
+    @classmethod
+    def from_pymatgen(cls, structure: Any, name: str = "") -> Material:
+        """Return the material of a ``pymatgen.core.Structure``; disordered ones are refused."""
+        if not structure.is_ordered:
+            raise StructureError("the pymatgen structure has partly occupied sites; order it first.")
+        species = [str(site.specie.symbol) for site in structure]
+        return cls.from_cell(structure.lattice.matrix, structure.frac_coords, species, name)
+
+    def to_ase(self) -> Any:
+        """Return the cell as ``ase.Atoms``."""
+        from ase import Atoms as AseAtoms
+
+        return AseAtoms(self.numbers, scaled_positions=self.basis, cell=self.lattice, pbc=True)
+
+
+def materials() -> tuple[str, ...]:
+    """Return the names in the table of materials."""
+    return tuple(TABLE)
+
+
+def material(name: str | Material) -> Material:
+    """Return the material called ``name``.
+
+    Raises
+    ------
+    StructureError
+        If no material has this name.
+
+    Examples
+    --------
+    >>> material("Au")
+    Material('Au', Au, 4 sites)
+    """
+    return name if isinstance(name, Material) else _from_table(name)
+
+
+@cache
+def _from_table(name: str) -> Material:
+    if name not in TABLE:
+        near = get_close_matches(str(name), TABLE, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise StructureError(
+            f"material is {name!r}; {hint}known crystals are {', '.join(TABLE)}, and Crystal.from_cif reads others."
+        )
+    row = TABLE[name]
+    return Material.from_spacegroup(row.group, row.parameters, row.species, row.basis, name, row.source)
+
+
+def atomic_number(species: str | int) -> int:
+    """Return the atomic number of a symbol, or of itself."""
+    from ase.data import atomic_numbers
+
+    if isinstance(species, str) and species in atomic_numbers and species != "X":
+        return int(atomic_numbers[species])
+    if isinstance(species, int | np.integer) and not isinstance(species, bool) and 1 <= species <= 103:
+        return int(species)
+    raise StructureError(
+        f"species is {species!r}; a species is an element's symbol such as Au or its number, 1 to 103."
+    )
+
+
+def amorphous_composition(name: str) -> dict[int, float]:
+    """Return the shares of the atomic numbers in a formula such as SiO2 (a-SiO2 is taken too); they add up to 1.
+
+    Examples
+    --------
+    >>> amorphous_composition("a-C")
+    {6: 1.0}
+    """
+    text = name.removeprefix("a-") if isinstance(name, str) else ""
+    parts = re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", text)
+    if not parts or "".join(symbol + amount for symbol, amount in parts) != text:
+        raise StructureError(f"material is {name!r}; an amorphous material is a formula such as a-C, SiO2 or Si3N4.")
+    shares: Counter[int] = Counter()
+    for symbol, amount in parts:
+        shares[atomic_number(symbol)] += float(amount) if amount else 1.0  # type: ignore[assignment]
+    total = sum(shares.values())
+    if total <= 0:
+        raise StructureError(f"material is {name!r}; its amounts add up to 0.")
+    return {number: share / total for number, share in shares.items()}
+
+
+def rows_of(parameters: Array) -> Array:
+    """Return the lattice vectors (rows) of a, b, c, alpha, beta, gamma: a along x, b in the x–y plane."""
+    if parameters.shape != (6,) or not np.isfinite(parameters).all() or (parameters <= 0).any():
+        raise StructureError(
+            f"cell parameters are {parameters.tolist()}; they are a, b, c in Å and alpha, beta, gamma in degrees,"
+            " all above 0."
+        )
+    from ase.geometry import cellpar_to_cell
+
+    try:
+        with np.errstate(invalid="raise"):
+            rows: Array = np.asarray(cellpar_to_cell(parameters), dtype=np.float64)  # type: ignore[no-untyped-call]
+    except (AssertionError, FloatingPointError):
+        raise StructureError(
+            f"alpha, beta, gamma are {parameters[3:].tolist()}; no cell has these angles: each is less than the sum"
+            " of the others, and together they are below 360°."
+        ) from None
+    return rows
+
+
+@cache
+def masses() -> Array:
+    """Return the atomic masses by atomic number, Da."""
+    from ase.data import atomic_masses
+
+    result: Array = frozen(atomic_masses)
+    return result
+
+
+@cache
+def symbols() -> tuple[str, ...]:
+    """Return the symbols by atomic number."""
+    from ase.data import chemical_symbols
+
+    return tuple(chemical_symbols)
+
+
+def _spacegroup(factory: Any, group: int | str) -> Any:
+    try:
+        return factory(group)
+    except Exception:
+        raise StructureError(
+            f"group is {group!r}; a space group is a number from 1 to 230 or a symbol such as 'F m -3 m'."
+        ) from None

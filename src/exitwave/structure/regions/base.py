@@ -1,0 +1,221 @@
+"""What a region of space is, the Boolean algebra of regions, and regions moved by a transform."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from typing_extensions import override
+
+from exitwave.core import StructureError
+from exitwave.structure.arrays import Array, points3
+from exitwave.structure.transforms import Transform, rotation, translation
+
+__all__ = ["AllOf", "AnyOf", "Moved", "Not", "Region"]
+
+AXES = np.vstack([-np.eye(3), np.eye(3)])
+
+
+class Region(ABC):
+    """A set of points in space; combine regions with ``&``, ``|``, ``-`` and ``~``.
+
+    Examples
+    --------
+    >>> from exitwave.structure import HalfSpace, Sphere
+    >>> dome = Sphere(radius=10) - HalfSpace(normal=(0, 0, 1), point=(0, 0, 0))
+    >>> dome.contains([[0, 0, 5], [0, 0, -5]])
+    array([ True, False])
+    """
+
+    @abstractmethod
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        """Return for each of ``points`` (points, 3) whether it is inside, or outside by at most ``tolerance`` Å.
+
+        A negative tolerance asks for points that are that deep inside. The region belongs to itself with its
+        surface; its complement is open.
+        """
+
+    @abstractmethod
+    def extent(self, directions: ArrayLike) -> Array:
+        """Return how far the region reaches, at most, along each of ``directions`` (n, 3); inf where open."""
+
+    def planes(self) -> tuple[Array, Array]:
+        """Return normals (n, 3) and offsets (n,) of half-spaces n·x ≤ offset that hold the whole region."""
+        return np.empty((0, 3)), np.empty(0)
+
+    def bounds(self) -> Array:
+        """Return the low and the high corner of a box that holds the region, shape (2, 3), Å."""
+        reach = self.extent(AXES)
+        return np.stack([0.0 - reach[:3], reach[3:]])
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the region is known to end in every direction."""
+        return bool(np.isfinite(self.bounds()).all())
+
+    def transformed(self, transform: Transform) -> Region:
+        """Return the region moved by ``transform``."""
+        return Moved(self, transform)
+
+    def translated(self, vector: ArrayLike) -> Region:
+        """Return the region shifted by ``vector``, Å."""
+        return self.transformed(translation(vector))
+
+    def rotated(self, axis: ArrayLike, angle: float, about: ArrayLike = (0.0, 0.0, 0.0)) -> Region:
+        """Return the region turned by ``angle`` degrees about ``axis`` through ``about``."""
+        return self.transformed(rotation(axis, angle, about))
+
+    def __and__(self, other: Region) -> Region:
+        return AllOf((*_parts(self, AllOf), *_parts(other, AllOf)))
+
+    def __or__(self, other: Region) -> Region:
+        return AnyOf((*_parts(self, AnyOf), *_parts(other, AnyOf)))
+
+    def __sub__(self, other: Region) -> Region:
+        return self & ~other
+
+    def __invert__(self) -> Region:
+        return Not(self)
+
+
+@dataclass(frozen=True, eq=False)
+class AllOf(Region):
+    """The points that are in every one of ``regions``."""
+
+    regions: tuple[Region, ...]
+
+    @override
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        points = points3(points)
+        inside = np.ones(len(points), dtype=bool)
+        for region in self.regions:
+            # only points that are still in need testing
+            inside[inside] = region.contains(points[inside], tolerance)
+        return inside
+
+    @override
+    def extent(self, directions: ArrayLike) -> Array:
+        directions = points3(directions, "directions")
+        reach: Array = np.min([region.extent(directions) for region in self.regions], axis=0)
+        if not np.isfinite(reach).all():
+            reach = np.minimum(reach, _reach_within(*self.planes(), directions))
+        return reach
+
+    @override
+    def planes(self) -> tuple[Array, Array]:
+        both = [region.planes() for region in self.regions]
+        return np.concatenate([b[0] for b in both]), np.concatenate([b[1] for b in both])
+
+
+@dataclass(frozen=True, eq=False)
+class AnyOf(Region):
+    """The points that are in at least one of ``regions``."""
+
+    regions: tuple[Region, ...]
+
+    @override
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        points = points3(points)
+        inside = np.zeros(len(points), dtype=bool)
+        for region in self.regions:
+            inside[~inside] = region.contains(points[~inside], tolerance)
+        return inside
+
+    @override
+    def extent(self, directions: ArrayLike) -> Array:
+        directions = points3(directions, "directions")
+        reach: Array = np.max([region.extent(directions) for region in self.regions], axis=0)
+        return reach
+
+
+@dataclass(frozen=True, eq=False)
+class Not(Region):
+    """The points that are not in ``region``."""
+
+    region: Region
+
+    @override
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        return ~self.region.contains(points, -tolerance)
+
+    @override
+    def extent(self, directions: ArrayLike) -> Array:
+        inner = self.region
+        if isinstance(inner, Not):
+            return inner.region.extent(directions)
+        return np.full(len(points3(directions, "directions")), np.inf)
+
+    @override
+    def planes(self) -> tuple[Array, Array]:
+        # the outside of one half-space is a half-space
+        normals, offsets = self.region.planes()
+        if len(normals) == 1 and getattr(self.region, "flat", False):
+            return -normals, -offsets
+        return super().planes()
+
+    def __invert__(self) -> Region:
+        return self.region
+
+
+@dataclass(frozen=True, eq=False)
+class Moved(Region):
+    """The region ``region`` carried along by ``transform``."""
+
+    region: Region
+    transform: Transform
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether the region is one half-space."""
+        return bool(getattr(self.region, "flat", False))
+
+    @cached_property
+    def _shrink(self) -> float:
+        # how much shorter a tolerance is in the region's own frame; exact for rigid motions
+        return float(abs(self.transform.determinant) ** (-1 / 3))
+
+    @override
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        return self.region.contains(self.transform.inverse(points3(points)), tolerance * self._shrink)
+
+    @override
+    def extent(self, directions: ArrayLike) -> Array:
+        directions = points3(directions, "directions")
+        reach: Array = self.region.extent(directions @ self.transform.matrix) + directions @ self.transform.vector
+        return reach
+
+    @override
+    def planes(self) -> tuple[Array, Array]:
+        normals, offsets = self.region.planes()
+        normals = normals @ self.transform.inverse.matrix
+        lengths = np.linalg.norm(normals, axis=1)
+        return normals / lengths[:, None], (offsets + normals @ self.transform.vector) / lengths
+
+    @override
+    def transformed(self, transform: Transform) -> Region:
+        return Moved(self.region, transform @ self.transform)
+
+
+def _parts(region: Region, kind: type[AllOf] | type[AnyOf]) -> tuple[Region, ...]:
+    if not isinstance(region, Region):
+        raise StructureError(f"{region!r} is no region; only regions combine with regions by &, |, - and ~.")
+    return region.regions if isinstance(region, kind) else (region,)
+
+
+def _reach_within(normals: Array, offsets: Array, directions: Array) -> Array:
+    """Return the reach of the convex body cut out by half-spaces, by linear programming."""
+    from scipy.optimize import linprog
+
+    reach = np.full(len(directions), np.inf)
+    if len(normals) < 2:
+        return reach
+    for i, direction in enumerate(directions):
+        found = linprog(-direction, A_ub=normals, b_ub=offsets, bounds=(None, None))
+        if found.status == 0:
+            reach[i] = -found.fun
+        elif found.status == 2:  # nothing lies in all half-spaces: the region is empty
+            reach[i] = 0.0
+    return reach
