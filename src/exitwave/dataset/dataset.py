@@ -1,0 +1,377 @@
+"""The data set: a folder of images with labels and records, and selections of it that are values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core import DatasetError, Stream, identity
+from exitwave.dataset.recipe import Recipe
+from exitwave.dataset.records import StructureRecord
+from exitwave.dataset.render import Sample, render_structure
+from exitwave.dataset.select import split_groups, stratified
+from exitwave.dataset.store import Store
+from exitwave.imaging import Micrograph
+from exitwave.labels import Labels
+from exitwave.scattering import ExitWave
+from exitwave.structure import Structure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Dataset"]
+
+
+class Dataset:
+    """A folder of images with their labels and records, or a selection of them.
+
+    A selection is a list of row numbers: it copies nothing, and the folder never changes through it.
+
+    Parameters
+    ----------
+    folder
+        A folder that ``generate`` wrote.
+
+    Raises
+    ------
+    DatasetError
+        If it is no data set.
+
+    Examples
+    --------
+    >>> data = Dataset("data/gold")  # doctest: +SKIP
+    >>> some = data.where("particle_radius < 35 AND dose > 400").sample(64, seed=1)  # doctest: +SKIP
+    >>> some[0].image.show()  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        store = Store(folder)
+        self._stores: tuple[Store, ...] = (store,)
+        self._rows: NDArray[np.int64] = np.arange(len(store.catalog), dtype=np.int64)
+
+    @classmethod
+    def _selection(cls, stores: Sequence[Store], rows: ArrayLike) -> Dataset:
+        new = cls.__new__(cls)
+        new._stores, new._rows = tuple(stores), np.asarray(rows, np.int64)
+        new._rows.flags.writeable = False
+        return new
+
+    def __repr__(self) -> str:
+        where = " + ".join(str(store.folder) for store in self._stores)
+        return f"Dataset({where}: {len(self)} images)"
+
+    # --- images -----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index is {index}; the data set has {len(self)} images, counted from 0.")
+        store, row = self._locate(int(self._rows[index]))
+        entry, image = store.entry(row)
+        structure = entry["record"]
+        record = structure | {
+            "imaging": image["record"]["imaging"],
+            "streams": structure["streams"] | image["record"]["streams"],
+        }
+        maps = {name: store.label(row, name) for name in _label_names(entry)}
+        pixel_size = float(entry["pixel_size"])
+        return Sample(
+            image=Micrograph(store.image(row).astype(np.float32), pixel_size, record=record, name=f"image {index}"),
+            labels=Labels(maps, pixel_size, record=dict(zip(entry["rules"], structure["labels"], strict=True))),
+            record=record,
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def images(self, indices: ArrayLike | None = None) -> NDArray[np.float32]:
+        """Return images as one array, float32 (n, y, x), in the order asked for.
+
+        Raises
+        ------
+        DatasetError
+            If they differ in shape.
+        """
+        found = [store.image(row) for store, row in self._places(indices)]
+        return _stacked(found, np.float32)
+
+    def masks(self, rule: str, indices: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the label maps that ``rule`` made as one array (n, y, x), unsigned integers for most rules.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such rule, or the maps differ in shape.
+        """
+        if len(self) and rule not in self.rules:
+            raise DatasetError(f"rule is {rule}; this data set has {', '.join(self.rules)}.")
+        found = [store.label(row, rule) for store, row in self._places(indices)]
+        kind = max((values.dtype for values in found), key=lambda item: item.itemsize, default=np.dtype(np.uint8))
+        return _stacked(found, kind)
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """The names of the label maps that every image has."""
+        if not len(self):
+            return ()
+        names: list[tuple[str, ...]] = []
+        for number in {
+            self._locate(int(row))[0]: int(row) for row in self._rows[self._first_of_each_store()]
+        }.values():
+            store, row = self._locate(number)
+            names.append(tuple(_label_names(store.entry(row)[0])))
+        return tuple(name for name in names[0] if all(name in other for other in names))
+
+    # --- structures -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def structures(self) -> tuple[str, ...]:
+        """The identities of the structures, in the order of their first image."""
+        return tuple(dict.fromkeys(self.column("structure_id").tolist()))
+
+    def waves(self, structure_index: int, *, atoms: bool = True) -> ExitWave:
+        """Return the stored exit wave of the structure number ``structure_index`` of this selection.
+
+        Parameters
+        ----------
+        structure_index
+            Position in ``structures``.
+        atoms
+            Whether to build the atoms again from their record, as label rules need them.
+
+        Raises
+        ------
+        DatasetError
+            If the recipe did not ask for waves.
+        """
+        wave = _stored_wave(*self._structure_place(structure_index))
+        return replace(wave, structure=self.atoms(structure_index)) if atoms else wave
+
+    def atoms(self, structure_index: int) -> Structure:
+        """Return the atoms of the structure number ``structure_index``, built again from their record."""
+        store, number, index = self._structure_place(structure_index)
+        return render_structure(StructureRecord.from_dict(store.shard(number).entry(index)["record"]))
+
+    # --- selections -------------------------------------------------------------------------------------------
+
+    def where(self, condition: str) -> Dataset:
+        """Return the images for which a boolean SQL expression over the columns of the catalog is true.
+
+        Parameters
+        ----------
+        condition
+            Such as ``"particle_radius < 25 AND dose BETWEEN 200 AND 600"``.
+
+        Raises
+        ------
+        DatasetError
+            If it is not a boolean expression over the columns.
+        """
+        offsets = self._offsets
+        kept = [store.catalog.where(condition) + offset for store, offset in zip(self._stores, offsets, strict=False)]
+        return self._selection(self._stores, self._rows[np.isin(self._rows, np.concatenate(kept))])
+
+    def sample(self, n: int, *, seed: int, stratify: str | None = None) -> Dataset:
+        """Return ``n`` different images drawn at random.
+
+        Parameters
+        ----------
+        n
+            Number of images.
+        seed
+            Decides which.
+        stratify
+            A column whose shares (of values, or of ten equally filled bins) the sample keeps.
+
+        Raises
+        ------
+        DatasetError
+            If there are fewer than ``n`` images.
+        """
+        if not 0 <= n <= len(self):
+            raise DatasetError(f"n is {n}; the data set has {len(self)} images, so n is from 0 to {len(self)}.")
+        generator = (Stream(seed) / "sample").generator()
+        if stratify is None:
+            chosen = generator.permutation(len(self))[:n]
+        else:
+            chosen = stratified(self.column(stratify), n, generator)
+        return self.take(chosen)
+
+    def split(
+        self, fractions: Sequence[float] | Mapping[str, float] = (0.75, 0.25), *, by: str = "structure", seed: int
+    ) -> tuple[Dataset, ...]:
+        """Return parts that share no structure, so that nothing leaks from one to the other.
+
+        Parameters
+        ----------
+        fractions
+            Shares of the structures, adding up to at most one.
+        by
+            "structure", or a column that is the same for all images of a structure (a material, say), whose
+            values are then kept together.
+        seed
+            Decides which structure goes where.
+
+        Raises
+        ------
+        DatasetError
+            If the fractions are no shares, or ``by`` differs between images of one structure.
+        """
+        shares = list(fractions.values()) if isinstance(fractions, Mapping) else list(fractions)
+        structures = self.column("structure_id")
+        groups = structures if by == "structure" else self.column(by)
+        parts = split_groups(groups, structures, shares, by, seed)
+        return tuple(self.take(part) for part in parts)
+
+    def take(self, indices: ArrayLike) -> Dataset:
+        """Return the images at ``indices`` (counted in this selection), in that order; repetition is allowed."""
+        chosen = np.asarray(indices)
+        if chosen.dtype == bool:
+            chosen = np.flatnonzero(chosen)
+        chosen = chosen.astype(np.int64)
+        if chosen.size and not (-len(self) <= chosen.min() and chosen.max() < len(self)):
+            raise IndexError(f"an index is out of range; the data set has {len(self)} images, counted from 0.")
+        return self._selection(self._stores, self._rows[chosen])
+
+    # --- what is known of them --------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the catalog: what may stand in ``where``."""
+        return tuple(dict.fromkeys(name for store in self._stores for name in store.catalog.names if name != "row"))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column of the catalog for the images of this selection."""
+        parts = [store.catalog.numbers(name) for store in self._stores]
+        return np.asarray((parts[0] if len(parts) == 1 else np.concatenate(parts))[self._rows])
+
+    def table(self, *, arrow: bool = False) -> pd.DataFrame:
+        """Return one row for each image with everything that was drawn, as a pandas DataFrame (or an Arrow table)."""
+        import pyarrow as pa
+
+        parts = [store.catalog.table().drop_columns(["row"]).replace_schema_metadata(None) for store in self._stores]
+        table = pa.concat_tables(parts, promote_options="permissive").take(pa.array(self._rows))
+        return table if arrow else table.to_pandas()
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """The samples that could not be made, with stage, error and what had been drawn."""
+        return [
+            failure
+            for store in self._stores
+            for number in store.numbers()
+            for entry in store.shard(number).entries
+            for failure in entry["failures"]
+        ]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe in the folder."""
+        if len(self._stores) != 1:
+            raise DatasetError("this selection comes from several data sets; ask each of them for its recipe.")
+        from exitwave.dataset.generate import RECIPE_NAME
+
+        return Recipe.read(self._stores[0].folder / RECIPE_NAME)
+
+    @cached_property
+    def content(self) -> str:
+        """The hash of all that is in the shards and of this selection: equal for equal content, wherever it is."""
+        everything = [store.content() for store in self._stores]
+        rows = self._rows.tolist() if not self._whole else "all"
+        return identity({"content": everything, "rows": rows})
+
+    def verify(self) -> None:
+        """Compare every shard with its checksum.
+
+        Raises
+        ------
+        ShardCorruptError
+            Naming the first file that is damaged.
+        """
+        for store in self._stores:
+            for number in store.numbers():
+                store.shard(number).verify()
+
+    def show(self, count: int = 12, *, rule: str | None = None) -> Figure:
+        """Return a contact sheet: ``count`` images spread over the data set, outlined by ``rule``'s labels."""
+        from exitwave.dataset.sheets import contact_sheet
+
+        return contact_sheet(self, count, rule)
+
+    def close(self) -> None:
+        """Close all files."""
+        for store in self._stores:
+            store.close()
+
+    # --- rows -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        """Where each store's rows begin, and at the end how many there are."""
+        return np.concatenate([[0], np.cumsum([len(store.catalog) for store in self._stores])]).astype(np.int64)
+
+    @property
+    def _whole(self) -> bool:
+        return bool(np.array_equal(self._rows, np.arange(self._offsets[-1])))
+
+    def _locate(self, row: int) -> tuple[Store, int]:
+        number = int(np.searchsorted(self._offsets, row, side="right")) - 1
+        return self._stores[number], int(row - self._offsets[number])
+
+    def _places(self, indices: ArrayLike | None) -> Iterator[tuple[Store, int]]:
+        rows = self._rows if indices is None else self.take(np.atleast_1d(np.asarray(indices)))._rows
+        return (self._locate(int(row)) for row in rows)
+
+    def _structure_place(self, structure_index: int) -> tuple[Store, int, int]:
+        if not 0 <= structure_index < len(self.structures):
+            raise IndexError(f"structure is {structure_index}; the data set has {len(self.structures)}, from 0.")
+        first = np.flatnonzero(self.column("structure_id") == self.structures[structure_index])[0]
+        store, row = self._locate(int(self._rows[first]))
+        return store, int(store.places[row][0]), int(store.places[row][1])
+
+    def _first_of_each_store(self) -> NDArray[np.int64]:
+        store = np.searchsorted(self._offsets, self._rows, side="right") - 1
+        return np.unique(store, return_index=True)[1]
+
+
+def _label_names(entry: Mapping[str, Any]) -> list[str]:
+    return [name.removeprefix("labels/") for name in entry["arrays"] if name.startswith("labels/")]
+
+
+def _stored_wave(store: Store, number: int, index: int) -> ExitWave:
+    shard = store.shard(number)
+    if not shard.has(index, "waves/array"):
+        raise DatasetError(f"{store.folder} holds no waves; generate with store: {{waves: true}} to keep them.")
+    entry = shard.entry(index)
+    particle = shard.read(index, "waves/particle") if shard.has(index, "waves/particle") else None
+    record = entry["record"]
+    return ExitWave(
+        array=torch.from_numpy(shard.read(index, "waves/array")),
+        sampling=(float(entry["sampling"][0]), float(entry["sampling"][1])),
+        energy=float(record["scattering"]["energy"]),
+        particle=None if particle is None else torch.from_numpy(particle),
+        record=record["scattering"] | {"stream": f"{record['streams']['structure']}/thermal"},
+    )
+
+
+def _stacked(arrays: list[NDArray[Any]], kind: Any) -> NDArray[Any]:
+    if not arrays:
+        return np.zeros((0, 0, 0), kind)
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        listed = " and ".join(f"{y} × {x}" for y, x in sorted(shapes)[:2])
+        raise DatasetError(f'the images have different shapes ({listed}); select with where("width = …") first.')
+    out = np.empty((len(arrays), *arrays[0].shape), kind)
+    for place, array in zip(out, arrays, strict=True):
+        place[...] = array
+    return out

@@ -1,0 +1,237 @@
+"""What may happen to a generator: it is killed, the disk is full, the folder is read-only, another one runs."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exitwave.core import DatasetError
+from exitwave.dataset import Dataset, generate
+from exitwave.dataset import files as files_module
+from exitwave.dataset.executors import InlineExecutor, Job, ProcessExecutor
+from exitwave.dataset.generate import as_recipe
+from exitwave.dataset.locks import FolderLock
+
+RECIPE: dict[str, Any] = {
+    "seed": 5,
+    "structures": {
+        "count": 6,
+        "family": "supported_particles",
+        "field": 24,
+        "particles": {"material": "Au", "radius": 6},
+        "film": {"material": "a-C", "thickness": 5},
+    },
+    "scattering": {"sampling": 0.3, "potential_sampling": None, "configurations": 1},
+    "images": {"per_structure": 2, "dose": 400},
+    "store": {"structures_per_shard": 1},
+}
+PROGRAM = """
+import json, sys
+from exitwave.dataset import generate
+print("ready", flush=True)
+recipe, folder, workers = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+data = generate(recipe, folder, workers=workers, progress=lambda s: print(s.done, flush=True))
+print(data.content)
+"""
+
+
+def start(folder: Path, workers: int = 1, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, json.dumps(RECIPE), str(folder), str(workers)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> str:
+    data = generate(RECIPE, tmp_path_factory.mktemp("undisturbed") / "set")
+    data.close()
+    return data.content
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path, content: str, workers: int) -> None:
+    folder = tmp_path / "set"
+    chance = random.Random(workers)
+    kills = 0
+    for _ in range(3):
+        process = start(folder, workers)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        wanted = chance.randint(1, 3)
+        for _line in range(wanted):
+            if not process.stdout.readline():
+                break
+        time.sleep(chance.random() * 0.1)
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert kills
+    data = generate(RECIPE, folder)
+    assert data.content == content
+    data.verify()
+    data.close()
+    assert not list((folder / "shards").glob(".*"))
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "set"
+    (folder / "shards").mkdir(parents=True)
+    killed = []
+    events = ProcessExecutor(2).run(Job(as_recipe(RECIPE), folder), range(6))
+    for event in events:
+        if event.structure is None and len(killed) < 2:
+            for process in children():
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+                break
+    assert len(killed) == 2
+    assert Dataset(folder).content == content
+
+
+def children() -> list[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
+def test_a_shard_that_always_kills_its_worker_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "set"
+    (folder / "shards").mkdir(parents=True)
+    monkeypatch.setattr(
+        "exitwave.dataset.executors._COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    )
+    with pytest.raises(DatasetError, match=r"shard 0 ended its process 3 times \(signal 9\)"):
+        list(ProcessExecutor(1).run(Job(as_recipe(RECIPE), folder), [0]))
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    process = start(tmp_path / "set", 2)
+    assert process.stdout is not None
+    while process.stdout.readline().strip() not in ("1", ""):
+        pass
+    mine = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert mine
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(alive(number) for number in mine) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(number) for number in mine)
+
+
+def alive(number: str) -> bool:
+    try:
+        return "exitwave.dataset.worker" in Path(f"/proc/{number}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+def test_a_second_generator_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with FolderLock(folder):
+        process = start(folder)
+        _, error = process.communicate()
+    assert process.returncode != 0
+    assert "is being generated by another run" in error
+    assert str(os.getpid()) in error
+
+
+def test_a_lock_of_the_dead_is_taken_over_and_one_of_another_machine_is_not(tmp_path: Path) -> None:
+    lock = tmp_path / "generate.lock"
+    lock.write_text(json.dumps({"host": os.uname().nodename, "process": 999_999_999}))
+    with FolderLock(tmp_path):
+        assert json.loads(lock.read_text())["process"] == os.getpid()
+    lock.write_text(json.dumps({"host": "elsewhere", "process": 12}))
+    with pytest.raises(DatasetError, match="on elsewhere"), FolderLock(tmp_path):
+        pass
+    lock.write_text("nonsense")
+    with FolderLock(tmp_path):
+        pass
+
+
+def test_a_full_disk_leaves_what_was_committed(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "set"
+    generate(RECIPE, folder).close()
+    for number in (3, 4, 5):
+        (folder / "shards" / f"00000{number}.h5").unlink()
+    before = sorted(path.name for path in (folder / "shards").iterdir())
+    process = start(folder, preexec_fn=small_files)
+    _, error = process.communicate()
+    assert process.returncode != 0
+    last = error.strip().split("\n")[-1]
+    assert "cannot be written: the file would be larger than allowed" in last
+    assert "what is committed is kept" in last
+    assert sorted(path.name for path in (folder / "shards").iterdir()) == before
+    data = generate(RECIPE, folder)
+    assert data.content == content
+    data.close()
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+@pytest.mark.parametrize(
+    ("number", "part"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "permission")]
+)
+def test_why_a_file_cannot_be_written_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, part: str
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files_module.os, "fsync", fail)
+    with pytest.raises(DatasetError, match=part):
+        files_module.write_whole(tmp_path / "x", b"abc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="a part of the path is a file"):
+        generate(RECIPE, tmp_path / "file" / "set")
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(
+    tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**9, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
+    folder = tmp_path / "set"
+    generate(RECIPE, folder).close()
+    (folder / "shards" / "000002.h5").unlink()
+    old = 1_000_000_000
+    for path in (folder / "shards").iterdir():
+        os.utime(path, (old, old))
+    data = generate(RECIPE, folder)
+    assert data.content == content
+    assert len(data) == 12
+    data.close()
+
+
+def test_hash_seeds_and_threads_change_nothing(tmp_path: Path, content: str) -> None:
+    environment = os.environ | {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    process = start(tmp_path / "set", env=environment)
+    out, error = process.communicate()
+    assert process.returncode == 0, error
+    assert out.strip().split("\n")[-1] == content
+
+
+def test_inline_abandoned_in_the_middle_leaves_nothing_unfinished(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    (folder / "shards").mkdir(parents=True)
+    recipe = as_recipe(RECIPE | {"store": {"structures_per_shard": 3}})
+    events = InlineExecutor().run(Job(recipe, folder), range(2))
+    next(events)
+    events.close()
+    assert not list((folder / "shards").iterdir())

@@ -1,0 +1,323 @@
+"""Generation and the data set: the same content by every way, records that suffice, selections that are values."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exitwave.core import DatasetError, Progress, SpecError
+from exitwave.dataset import Dataset, Recipe, generate, render
+from exitwave.dataset import work as work_module
+from exitwave.dataset.catalog import CATALOG_NAME
+
+RECIPE: dict[str, Any] = {
+    "seed": 3,
+    "structures": {
+        "count": 5,
+        "family": "supported_particles",
+        "field": [24, 30],
+        "particles": {"material": "Au", "radius": {"uniform": [6, 9]}},
+        "film": {"material": "a-C", "thickness": {"uniform": [5, 9]}},
+    },
+    "scattering": {"sampling": 0.25, "potential_sampling": None, "configurations": 2},
+    "images": {"per_structure": 3, "dose": {"loguniform": [100, 1200]}, "defocus": {"uniform": [-300, 300]}},
+    "labels": [{"rule": "phase"}, {"rule": "instances"}],
+    "store": {"waves": True, "structures_per_shard": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("data") / "set"
+    generate(RECIPE, place).close()
+    return place
+
+
+@pytest.fixture
+def data(folder: Path) -> Iterator[Dataset]:
+    opened = Dataset(folder)
+    yield opened
+    opened.close()
+
+
+def test_the_folder_is_as_designed(folder: Path, data: Dataset) -> None:
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    shards = [f"shards/00000{number}.h5" for number in range(3)]
+    assert names == sorted([CATALOG_NAME, "generate.lock", "recipe.yaml", *shards])
+    assert data.recipe.identity == Recipe.parse(RECIPE).identity
+    assert len(data) == 15
+    assert len(data.structures) == 5
+    assert data.rules == ("instances", "phase")
+    assert data.failures == []
+    data.verify()
+
+
+def test_a_record_alone_makes_the_same_sample_bit_for_bit(data: Dataset) -> None:
+    torch.set_num_threads(2)
+    for index in (0, 7, 14):
+        sample = data[index]
+        again = render(json.loads(json.dumps(dict(sample.record))))
+        assert np.array_equal(again.image.array, sample.image.array)
+        assert again.image.pixel_size == sample.image.pixel_size
+        for name in data.rules:
+            assert np.array_equal(again.labels[name], sample.labels[name])
+        assert again.identity == sample.identity == data.column("id")[index]
+    assert torch.get_num_threads() == 2
+
+
+def test_processes_make_the_same_bytes_as_this_one(tmp_path: Path, data: Dataset) -> None:
+    other = generate(RECIPE, tmp_path / "set", workers=2)
+    assert other.content == data.content
+    other.close()
+
+
+def test_images_are_counts_near_the_dose_and_differ(data: Dataset) -> None:
+    images = data.images()
+    assert images.shape == (15, 96, 120)
+    assert images.dtype == np.float32
+    assert not (images % 1).any()
+    expected = data.column("dose") * data.column("pixel_size") ** 2
+    assert np.allclose(images.mean(axis=(1, 2)), expected, rtol=0.03)
+    assert len({image.tobytes() for image in images}) == 15
+    assert np.array_equal(images[4], data[4].image.array)
+    assert np.array_equal(data.images([4, -1]), images[[4, -1]])
+
+
+def test_masks_belong_to_their_images(data: Dataset) -> None:
+    masks = data.masks("phase")
+    assert masks.dtype == np.uint8
+    assert np.allclose((masks > 0).mean(axis=(1, 2)), data.column("phase_fraction"))
+    assert np.array_equal(masks[0], masks[2])  # one structure, one label
+    assert np.array_equal(data.masks("instances", 3)[0], data[3].labels["instances"])
+    with pytest.raises(DatasetError, match="this data set has instances, phase"):
+        data.masks("fase")
+
+
+def test_waves_come_back_with_their_atoms(data: Dataset) -> None:
+    wave = data.waves(1)
+    sample = data[3]
+    assert wave.array.shape == (2, 96, 120)
+    assert wave.structure is not None
+    assert len(wave.structure) == data.column("atoms")[3]
+    assert wave.particle is not None
+    from exitwave.labels import label
+
+    assert np.array_equal(label(wave, "phase")["phase"], sample.labels["phase"])
+    # configurations differ: mistake 1 of the original pipeline
+    assert not torch.equal(wave.array[0], wave.array[1])
+    with pytest.raises(IndexError, match="structure is 5"):
+        data.waves(5)
+
+
+def test_questions_in_sql(data: Dataset) -> None:
+    dose = data.column("dose")
+    found = data.where("dose > 300 AND film_thickness < 8")
+    assert len(found) == int(((dose > 300) & (data.column("film_thickness") < 8)).sum())
+    assert np.array_equal(np.sort(data.where("dose > 300").column("dose")), np.sort(dose[dose > 300]))
+    assert len(found.where("dose <= 300")) == 0
+    assert len(data.where("material = 'Au'")) == 15
+    assert len(data.where("false")) == 0
+    assert data.where("false").images().shape == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "part"),
+    [
+        ("dosis > 3", "did you mean dose?"),
+        ("dose >", "not an SQL expression"),
+        ("dose > 3; DROP TABLE images", "not an SQL expression"),
+        ("true) UNION SELECT 1 --", "not an SQL expression"),
+        ("(SELECT count(*) FROM read_csv('/etc/passwd')) > 0", "not an SQL expression"),
+        ("(SELECT count(*) FROM '/etc/passwd') > 0", "not an SQL expression"),
+        ("(SELECT count(*) FROM table_in_python) > 0", "not an SQL expression"),
+        ("dose", ""),
+    ],
+)
+def test_questions_that_are_refused(data: Dataset, condition: str, part: str) -> None:
+    if not part:  # a number is true where it is not zero, as in SQL
+        assert len(data.where(condition)) == 15
+        return
+    with pytest.raises(DatasetError) as caught:
+        data.where(condition)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_catalog_is_only_an_index(folder: Path, data: Dataset) -> None:
+    table = data.table()
+    content = (folder / CATALOG_NAME).read_bytes()
+    (folder / CATALOG_NAME).unlink()
+    again = Dataset(folder)
+    assert again.table().equals(table)
+    again.close()
+    (folder / CATALOG_NAME).write_bytes(content[: len(content) // 2])
+    again = Dataset(folder)
+    assert again.table().equals(table)
+    again.close()
+
+
+def test_the_catalog_works_where_nothing_can_be_written(
+    folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = data.where("dose > 300").column("id").tolist()
+    (folder / CATALOG_NAME).unlink()
+
+    def refuse(path: Path, *parts: Any) -> None:
+        raise DatasetError("read-only")
+
+    monkeypatch.setattr("exitwave.dataset.catalog.write_whole", refuse)
+    again = Dataset(folder)
+    assert again.where("dose > 300").column("id").tolist() == expected
+    again.close()
+    assert not (folder / CATALOG_NAME).exists()
+
+
+def test_samples_are_repeatable_and_without_repetition(data: Dataset) -> None:
+    one, same, other = data.sample(8, seed=1), data.sample(8, seed=1), data.sample(8, seed=2)
+    assert one.column("id").tolist() == same.column("id").tolist() != other.column("id").tolist()
+    assert len(set(one.column("id"))) == 8
+    with pytest.raises(DatasetError, match="n is 16"):
+        data.sample(16, seed=1)
+
+
+def test_stratified_samples_keep_the_shares(data: Dataset) -> None:
+    some = data.sample(10, seed=4, stratify="structure")
+    assert sorted(np.bincount(some.column("structure")).tolist()) == [2] * 5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_splits_share_no_structure(data: Dataset, seed: int) -> None:
+    train, validation = data.split((0.6, 0.4), seed=seed)
+    assert len(train) == 9
+    assert len(validation) == 6
+    assert not set(train.column("structure_id")) & set(validation.column("structure_id"))
+
+
+def test_splits_that_would_leak_are_refused(data: Dataset) -> None:
+    with pytest.raises(DatasetError, match="structures would leak"):
+        data.split((0.5, 0.5), by="dose", seed=1)
+    with pytest.raises(DatasetError, match="add up to at most 1"):
+        data.split((0.8, 0.5), seed=1)
+    one, other = data.split((0.5, 0.5), by="film_thickness", seed=1)
+    assert not set(one.column("film_thickness")) & set(other.column("film_thickness"))
+
+
+def test_selections_are_values(data: Dataset) -> None:
+    some = data.take([5, 3, 3])
+    assert [some[i].identity for i in range(3)] == data.column("id")[[5, 3, 3]].tolist()
+    assert len(data) == 15
+    assert pickle.loads(pickle.dumps(some)).column("id").tolist() == some.column("id").tolist()
+    with pytest.raises(IndexError, match="index is 3"):
+        some[3]
+    with pytest.raises(IndexError):
+        data.take([15])
+
+
+def test_the_contact_sheet_draws(data: Dataset) -> None:
+    figure = data.show(5)
+    figure.canvas.draw()
+    assert len([axes for axes in figure.axes if axes.images]) == 5
+    data.where("false").show()
+
+
+def test_running_again_makes_nothing_anew(folder: Path, data: Dataset) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (folder / "shards").iterdir()}
+    seen: list[Progress] = []
+    generate(RECIPE, folder, progress=seen.append).close()
+    assert {path: path.stat().st_mtime_ns for path in (folder / "shards").iterdir()} == before
+    assert [(state.done, state.total, state.resumed) for state in seen] == [(5, 5, 5)]
+
+
+def test_damaged_and_missing_shards_are_made_again(folder: Path, data: Dataset) -> None:
+    content = data.content
+    data.close()
+    (folder / "shards" / "000001.h5").write_bytes(b"damaged")
+    (folder / "shards" / "000002.h5").unlink()
+    (folder / "shards" / ".000000.h5.99-ab.tmp").write_bytes(b"left behind")
+    seen: list[Progress] = []
+    again = generate(RECIPE, folder, progress=seen.append)
+    assert again.content == content
+    assert seen[0].done == 2
+    assert seen[-1].done == 5
+    assert not list((folder / "shards").glob(".*"))
+    again.close()
+
+
+def test_another_recipe_is_refused(folder: Path) -> None:
+    other = RECIPE | {"seed": 4}
+    with pytest.raises(DatasetError, match=r"another recipe \(seed is 3 there and 4 here\)"):
+        generate(other, folder)
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(DatasetError, match=r"holds thesis\.tex"):
+        generate(RECIPE, tmp_path)
+    with pytest.raises(DatasetError, match="no data set"):
+        Dataset(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+def test_workers_are_counted_from_one(tmp_path: Path, workers: Any) -> None:
+    with pytest.raises(SpecError, match="workers is"):
+        generate(RECIPE, tmp_path / "set", workers=workers)
+
+
+def test_what_fails_is_recorded_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_wave, real_image = work_module.render_wave, work_module.render_image
+
+    def wave(drawn: Any, *rest: Any) -> Any:
+        found = real_wave(drawn, *rest)
+        if str(drawn.stream).endswith("/1"):
+            found.array[0, 3, 4] = float("nan")
+        return found
+
+    def image(record: Any, *rest: Any) -> Any:
+        if str(record.stream).endswith("structure/3/image/2"):
+            raise ValueError("the shutter is stuck.")
+        return real_image(record, *rest)
+
+    monkeypatch.setattr(work_module, "render_wave", wave)
+    monkeypatch.setattr(work_module, "render_image", image)
+    seen: list[Progress] = []
+    data = generate(RECIPE, tmp_path / "set", progress=seen.append)
+    assert len(data) == 15 - 3 - 1
+    assert seen[-1].failures == 2
+    failures = data.failures
+    assert [(f["structure"], f["image"], f["stage"]) for f in failures] == [(1, None, "scatter"), (3, 2, "image")]
+    assert "not finite" in failures[0]["error"]
+    assert "shutter" in failures[1]["error"]
+    assert failures[1]["record"]["image"]["streams"]["image"] == "3/structure/3/image/2"
+    assert set(data.where("structure = 3").column("image")) == {0, 1}
+    data.verify()
+    data.close()
+
+
+def test_what_is_wrong_with_the_machine_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(work_module, "render_structure", exhausted)
+    with pytest.raises(MemoryError):
+        generate(RECIPE, tmp_path / "set")
+    assert not list((tmp_path / "set" / "shards").iterdir())
+
+
+def test_custom_families_need_a_flag(tmp_path: Path) -> None:
+    path = "exitwave.structure.families.supported_particles:SupportedParticles"
+    recipe = RECIPE | {"structures": RECIPE["structures"] | {"family": path, "count": 1}}
+    with pytest.raises(SpecError, match="allow_code"):
+        generate(recipe, tmp_path / "set")
+    data = generate(recipe, tmp_path / "set", allow_code=True)
+    assert len(data) == 3
+    with pytest.raises(SpecError, match="allow_code"):
+        render(data[0].record)
+    assert np.array_equal(render(data[0].record, allow_code=True).image.array, data[0].image.array)
+    data.close()
