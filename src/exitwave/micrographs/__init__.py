@@ -1,0 +1,82 @@
+"""Real micrographs: reading them, finding their particles, measuring these.
+
+The names below are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "CalibrationWarning": "files",
+    "LabelledPair": "examples",
+    "LogNormal": "sizes",
+    "Predictor": "segmentation",
+    "Segmentation": "segmentation",
+    "example_files": "examples",
+    "fill_missing": "clean",
+    "fit_lognormal": "sizes",
+    "flatten": "clean",
+    "frames": "files",
+    "illumination": "clean",
+    "labelled_pairs": "examples",
+    "overlay": "pictures",
+    "particle_table": "particles",
+    "read": "files",
+    "remove_outliers": "clean",
+    "save": "outputs",
+    "segment": "segmentation",
+    "separate": "instances",
+    "size_histogram": "sizes",
+    "write_table": "outputs",
+    "write_tiff": "outputs",
+}
+
+__all__ = [  # noqa: RUF022 (in the order of the path from file to size distribution)
+    "read",
+    "frames",
+    "CalibrationWarning",
+    "labelled_pairs",
+    "LabelledPair",
+    "example_files",
+    "fill_missing",
+    "remove_outliers",
+    "illumination",
+    "flatten",
+    "segment",
+    "Predictor",
+    "Segmentation",
+    "separate",
+    "particle_table",
+    "size_histogram",
+    "fit_lognormal",
+    "LogNormal",
+    "overlay",
+    "save",
+    "write_table",
+    "write_tiff",
+]
+
+if TYPE_CHECKING:
+    from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
+    from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
+    from exitwave.micrographs.files import CalibrationWarning, frames, read
+    from exitwave.micrographs.instances import separate
+    from exitwave.micrographs.outputs import save, write_table, write_tiff
+    from exitwave.micrographs.particles import particle_table
+    from exitwave.micrographs.pictures import overlay
+    from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
+    from exitwave.micrographs.sizes import LogNormal, fit_lognormal, size_histogram
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"exitwave.micrographs.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'exitwave.micrographs' has no attribute {name!r}; it has {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

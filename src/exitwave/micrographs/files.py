@@ -1,0 +1,262 @@
+"""Micrographs from files: the image, its pixel size in Å and everything else that the file says."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core.errors import MicrographError
+from exitwave.imaging.micrograph import Micrograph
+from exitwave.micrographs.formats import Axis, Signal, damaged, load_signals, quiet_readers
+
+__all__ = ["CalibrationWarning", "frames", "read"]
+
+# How programs write lengths -> Å.
+_LENGTHS = {
+    "m": 1e10, "meter": 1e10, "metre": 1e10,
+    "mm": 1e7, "cm": 1e8,
+    "um": 1e4, "\u00b5m": 1e4, "\u03bcm": 1e4, "micron": 1e4, "microns": 1e4, "micrometer": 1e4,
+    "nm": 10.0, "nanometer": 10.0, "nanometers": 10.0, "nanometre": 10.0,
+    "a": 1.0, "\u00e5": 1.0, "ang": 1.0, "angstrom": 1.0, "angstroms": 1.0, "\u00e5ngstr\u00f6m": 1.0,
+    "pm": 1e-2, "picometer": 1e-2,
+}  # fmt: skip
+_NO_UNITS = ("", "none", "<undefined>", "undefined", "px", "pixel", "pixels", "inch")
+
+# x and y calibrations that differ by less are one pixel size, rounded differently.
+_SQUARE = 1e-3
+# Above this the image is put on square pixels; below, the mean of the two is the pixel size.
+_NEARLY_SQUARE = 2e-2
+
+
+class CalibrationWarning(UserWarning):
+    """A micrograph's pixel size needs a second look."""
+
+
+def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None = None) -> Micrograph:
+    """Return the micrograph in a file.
+
+    Reads dm3, dm4, Velox and NCEM emd, ser, emi, mrc, tif (ImageJ, DigitalMicrograph, FEI and plain), hspy, npy,
+    png and jpg, recognised by content. The pixel size comes from the file's calibration. Where it has none the
+    micrograph's pixel size is None: the resolution of a print is not one.
+
+    Where x and y are calibrated differently by more than 2 %, the image is resampled to square pixels of the
+    smaller size; by less, the geometric mean is taken. Both are told in a :class:`CalibrationWarning`.
+
+    Parameters
+    ----------
+    path
+        A file.
+    pixel_size
+        Å/px, in place of what the file says.
+    frame
+        Which image of a stack, movie or file of several images, from 0; not needed where there is one image.
+
+    Returns
+    -------
+    Micrograph
+        Array of shape (y, x), float32, with the values of the file; ``metadata`` holds ``file``, ``format``,
+        ``frame``, ``frames`` and what the file itself says under ``original``.
+
+    Raises
+    ------
+    MicrographError
+        If the file cannot be read, holds no real-space image, or holds several and ``frame`` does not choose.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "image.npy"
+    >>> np.save(file, np.ones((64, 64)))
+    >>> read(file, pixel_size=0.2).pixel_size
+    0.2
+    """
+    path = Path(path)
+    pictures = _pictures(path)
+    if frame is None:
+        if len(pictures) > 1:
+            raise MicrographError(
+                f"{path.name} holds {len(pictures)} images; choose one with frame=0 to frame={len(pictures) - 1}, "
+                "or take them one by one with frames(path)."
+            )
+        frame = 0
+    if isinstance(frame, bool) or not isinstance(frame, int | np.integer) or not 0 <= frame < len(pictures):
+        raise MicrographError(
+            f"frame is {frame!r}; {path.name} has the frames 0 to {len(pictures) - 1}."
+            if len(pictures) > 1
+            else f"frame is {frame!r}; {path.name} holds one image, which is frame 0."
+        )
+    return _micrograph(path, pictures, int(frame), _checked(pixel_size))
+
+
+def frames(path: str | Path, *, pixel_size: float | None = None) -> Iterator[Micrograph]:
+    """Yield every image of a file: one, or the frames of a stack or a movie in their order.
+
+    Parameters
+    ----------
+    path, pixel_size
+        As in :func:`read`.
+
+    Raises
+    ------
+    MicrographError
+        As :func:`read`.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "movie.npy"
+    >>> np.save(file, np.ones((3, 64, 64)))
+    >>> [image.name for image in frames(file, pixel_size=0.2)]
+    ['movie-0', 'movie-1', 'movie-2']
+    """
+    path = Path(path)
+    size = _checked(pixel_size)
+    pictures = _pictures(path)
+    for frame in range(len(pictures)):
+        yield _micrograph(path, pictures, frame, size)
+
+
+def _checked(pixel_size: float | None) -> float | None:
+    if pixel_size is None:
+        return None
+    if isinstance(pixel_size, bool) or not isinstance(pixel_size, int | float | np.number):
+        raise MicrographError(f"pixel_size is {pixel_size!r}; a pixel size is a number above 0 in Å/px, such as 0.2.")
+    if not (math.isfinite(pixel_size) and pixel_size > 0):
+        raise MicrographError(f"pixel_size is {pixel_size}; a pixel size is a number above 0 in Å/px, such as 0.2.")
+    return float(pixel_size)
+
+
+def _pictures(path: Path) -> list[tuple[Signal, tuple[int, ...]]]:
+    """Return every image of the file as its signal and its place along the axes that are frames."""
+    pictures: list[tuple[Signal, tuple[int, ...]]] = []
+    refusal = "it holds no array"
+    for signal in load_signals(path):
+        reason = _unfit(signal)
+        if reason is None:
+            shape = [range(int(n)) for n, axis in zip(signal.data.shape, signal.axes, strict=True) if not axis.image]
+            pictures.extend((signal, place) for place in product(*shape))
+        else:
+            refusal = reason
+    if not pictures:
+        raise MicrographError(f"{path.name} holds no micrograph: {refusal}; open a real-space image instead.")
+    return pictures
+
+
+def _unfit(signal: Signal) -> str | None:
+    """Return why a signal is no stack of real-space images, or None."""
+    axes = [axis for axis in signal.axes if axis.image]
+    if len(axes) == 3 and axes[-1].name == "colour":
+        axes = axes[:2]
+    if len(axes) != 2:
+        what = {0: "single numbers", 1: "spectra or profiles"}.get(len(axes), f"{len(axes)}-dimensional data")
+        return f"it holds {what}, not images"
+    if 0 in signal.data.shape:
+        return f"its array is empty, of shape {tuple(int(n) for n in signal.data.shape)}"
+    if signal.data.dtype.kind == "c":
+        return "its numbers are complex, as in a Fourier transform or a wave"
+    if not signal.data.dtype.names and signal.data.dtype.kind not in "buif":
+        return f"its values are no numbers but {signal.data.dtype}"
+    for axis in axes:
+        unit = _plain(axis.units)
+        if unit in _NO_UNITS or unit in _LENGTHS:
+            continue
+        if unit.startswith("1/") or unit.endswith(("-1", "mrad", "rad", "deg")):
+            return f"its axes are in reciprocal space ({axis.units}), as in a diffractogram"
+        if unit.endswith("ev"):
+            return f"its axes are energies ({axis.units}), as in a spectrum"
+    return None
+
+
+def _plain(units: str) -> str:
+    return units.replace(" ", "").replace("^", "").replace("⁻¹", "-1").replace("\u212b", "å").strip().casefold()
+
+
+def _length(axis: Axis) -> float | None:
+    """Return an axis' pixel size in Å, or None where the file does not say it."""
+    unit = _plain(axis.units)
+    factor = _LENGTHS.get(unit, _LENGTHS.get(axis.units.replace(" ", "")))
+    size = abs(axis.scale) * factor if factor else 0.0
+    return size if math.isfinite(size) and size > 0 else None
+
+
+def _micrograph(
+    path: Path, pictures: list[tuple[Signal, tuple[int, ...]]], frame: int, override: float | None
+) -> Micrograph:
+    signal, place = pictures[frame]
+    name = path.stem if len(pictures) == 1 else f"{path.stem}-{frame}"
+    spatial = [axis for axis in signal.axes if axis.image]
+    array = _grey(_take(path, signal, place), name)
+    sizes = _length(spatial[0]), _length(spatial[1])
+    metadata: dict[str, Any] = {
+        "file": path.name,
+        "format": signal.program,
+        "frame": frame,
+        "frames": len(pictures),
+        "calibration": [{"name": a.name, "scale": a.scale, "units": a.units} for a in spatial[:2]],
+        "original": signal.metadata,
+    }
+    if override is None:
+        array, size = _square_pixels(array, sizes, name)
+    else:
+        size = override
+    return Micrograph(array=array, pixel_size=size, metadata=metadata, name=name)
+
+
+def _take(path: Path, signal: Signal, place: tuple[int, ...]) -> NDArray[Any]:
+    places = iter(place)
+    index = tuple(slice(None) if axis.image else next(places) for axis in signal.axes)
+    try:
+        with quiet_readers():
+            data = signal.data[index]
+            if hasattr(data, "compute"):
+                data = data.compute(scheduler="synchronous")
+            return np.array(data)
+    except Exception as error:
+        problem = damaged(path, signal.program, error)
+    raise problem
+
+
+def _grey(data: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return one number per pixel, float32."""
+    if data.dtype.names:  # colours as fields
+        data = np.stack([data[field] for field in data.dtype.names], axis=-1)
+    if data.ndim == 3:
+        colours = data[..., : 3 if data.shape[-1] >= 3 else 1].astype(np.float32)  # without opacity
+        if np.ptp(colours, axis=-1).max() > 0:
+            warnings.warn(
+                f"{name} is a colour picture; the mean of its colours is taken as intensity.",
+                CalibrationWarning,
+                stacklevel=4,
+            )
+        data = colours.mean(axis=-1)
+    return np.ascontiguousarray(data, dtype=np.float32)
+
+
+def _square_pixels(
+    array: NDArray[np.float32], sizes: tuple[float | None, float | None], name: str
+) -> tuple[NDArray[np.float32], float | None]:
+    y, x = sizes
+    if y is None or x is None:
+        return array, None
+    ratio = max(x, y) / min(x, y)
+    if ratio - 1 < _SQUARE:
+        return array, math.sqrt(x * y) if x != y else x
+    if ratio - 1 < _NEARLY_SQUARE:
+        how, size = "the mean of both is taken as its pixel size", math.sqrt(x * y)
+    else:
+        from scipy.ndimage import zoom
+
+        size = min(x, y)
+        shape = (max(1, round(array.shape[0] * y / size)), max(1, round(array.shape[1] * x / size)))
+        how = f"it is resampled from {array.shape} to {shape} square pixels of {size:.4g} Å"
+        factors = (shape[0] / array.shape[0], shape[1] / array.shape[1])
+        array = zoom(array, factors, order=1, mode="nearest", grid_mode=True).astype(np.float32)
+    warnings.warn(f"{name} has pixels of {y:.4g} Å in y and {x:.4g} Å in x; {how}.", CalibrationWarning, stacklevel=4)
+    return array, size

@@ -1,0 +1,128 @@
+"""Results as files that other programs open: PNG, TIFF with calibration, CSV and Parquet."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core.errors import MicrographError
+from exitwave.micrographs.segmentation import Segmentation
+
+__all__ = ["save", "write_table", "write_tiff"]
+
+
+def save(segmentation: Segmentation, folder: str | Path, name: str | None = None) -> list[Path]:
+    """Write a segmentation as files and return them.
+
+    ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif`` and ``NAME-probability.tif`` (with calibration, as
+    ImageJ reads it), ``NAME-overlay.png``, ``NAME-particles.csv`` and ``NAME-particles.parquet``. Each file is
+    written whole or not at all.
+
+    Parameters
+    ----------
+    segmentation
+        What to write.
+    folder
+        Made where it does not exist.
+    name
+        Beginning of the file names; the micrograph's name by default.
+
+    Raises
+    ------
+    MicrographError
+        If a file cannot be written.
+    """
+    name = name or segmentation.micrograph.name or "micrograph"
+    folder = Path(folder)
+    size = segmentation.micrograph.pixel_size
+    table = segmentation.particles()
+
+    def mask(path: Path) -> None:
+        from PIL import Image
+
+        Image.fromarray(segmentation.mask.astype(np.uint8) * 255).save(path, format="PNG")
+
+    writers: dict[str, Callable[[Path], Any]] = {
+        f"{name}-mask.png": mask,
+        f"{name}-instances.tif": lambda path: _tiff(path, _small(segmentation.instances), size),
+        f"{name}-probability.tif": lambda path: _tiff(path, segmentation.probability, size),
+        f"{name}-overlay.png": lambda path: segmentation.show().savefig(path, format="png", dpi=150),
+        f"{name}-particles.csv": lambda path: table.to_csv(path, index=False),
+        f"{name}-particles.parquet": lambda path: table.to_parquet(path, index=False),
+    }
+    return [write_whole(folder / file, writer) for file, writer in writers.items()]
+
+
+def write_table(table: Any, path: str | Path) -> Path:
+    """Write a pandas table as ``.csv`` or ``.parquet``, by the name's ending, whole or not at all.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> write_table(pd.DataFrame({"a": [1]}), Path(tempfile.mkdtemp()) / "table.csv").name
+    'table.csv'
+    """
+    path = Path(path)
+    if path.suffix == ".csv":
+        return write_whole(path, lambda file: table.to_csv(file, index=False))
+    if path.suffix == ".parquet":
+        return write_whole(path, lambda file: table.to_parquet(file, index=False))
+    raise MicrographError(f"the table's file is {path.name}; tables are written as .csv or .parquet.")
+
+
+def write_tiff(array: NDArray[Any], path: str | Path, pixel_size: float | None) -> Path:
+    """Write an image as TIFF with its pixel size (Å), as ImageJ reads it, whole or not at all.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from exitwave.micrographs import read
+    >>> file = write_tiff(np.eye(32, dtype=np.float32), Path(tempfile.mkdtemp()) / "image.tif", 0.25)
+    >>> round(read(file).pixel_size, 6)
+    0.25
+    """
+    return write_whole(Path(path), lambda file: _tiff(file, array, pixel_size))
+
+
+def write_whole(path: Path, writer: Callable[[Path], Any]) -> Path:
+    """Let ``writer`` write a new file, then give it its name; leave no half-written file behind."""
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(new)
+        new.replace(path)
+    except OSError as error:
+        _remove(new)
+        raise MicrographError(
+            f"{path} cannot be written: {error.strerror or error}; choose a folder that can be written and has room."
+        ) from error
+    except BaseException:
+        _remove(new)
+        raise
+    return path
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def _small(instances: NDArray[np.int32]) -> NDArray[Any]:
+    """Return the map as 16 bit, which ImageJ shows, or as float32 where there are more particles."""
+    return instances.astype(np.uint16 if instances.max(initial=0) < 1 << 16 else np.float32)
+
+
+def _tiff(path: Path, array: NDArray[Any], pixel_size: float | None) -> None:
+    import tifffile
+
+    options: dict[str, Any] = {}
+    if pixel_size is not None:
+        options = {"resolution": (10 / pixel_size, 10 / pixel_size), "metadata": {"unit": "nm", "axes": "YX"}}
+    with path.open("wb") as file:
+        tifffile.imwrite(file, array, imagej=True, **options)

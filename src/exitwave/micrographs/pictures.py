@@ -1,0 +1,58 @@
+"""Pictures of segmented micrographs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.imaging.micrograph import scale_bar
+from exitwave.micrographs.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_outlines", "overlay"]
+
+_COLOURS = ("#ff7f50", "#40c4ff", "#ffd54f", "#69f0ae", "#ea80fc", "#ff5252")
+
+
+def overlay(segmentation: Segmentation) -> Figure:
+    """Return a figure of the micrograph with one outline per particle and a scale bar.
+
+    Neighbouring particles have different colours, so that cuts between touching ones show.
+    """
+    from matplotlib.figure import Figure
+
+    array = segmentation.micrograph.array
+    height, width = array.shape
+    scale = 7.0 / max(height, width)
+    figure = Figure(figsize=(max(width * scale, 2.0), max(height * scale, 2.0) + 0.3), layout="constrained")
+    axes = figure.add_subplot()
+    low, high = np.nanpercentile(array[np.isfinite(array)], [0.2, 99.8]) if np.isfinite(array).any() else (0, 1)
+    axes.imshow(array, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
+    draw_outlines(axes, segmentation.instances)
+    if segmentation.micrograph.pixel_size is not None:
+        scale_bar(axes, segmentation.micrograph.shape, segmentation.micrograph.pixel_size)
+    axes.set_title(f"{segmentation.micrograph.name or 'micrograph'}: {len(segmentation)} particles", fontsize=10)
+    axes.set_axis_off()
+    return figure
+
+
+def draw_outlines(axes: Axes, instances: NDArray[np.int32], linewidth: float = 1.2) -> None:
+    """Draw the outline of every particle of an instance map into axes in pixels."""
+    from scipy.ndimage import find_objects
+
+    measure: Any = import_module("skimage.measure")
+    for index, box in enumerate(find_objects(instances)):
+        if box is None:
+            continue
+        inside = np.pad(instances[box] == index + 1, 1)
+        for contour in measure.find_contours(inside.astype(np.float32), 0.5):
+            y, x = contour[:, 0] + box[0].start - 1, contour[:, 1] + box[1].start - 1
+            axes.plot(x, y, color=_COLOURS[index % len(_COLOURS)], linewidth=linewidth)
+    axes.set_xlim(-0.5, instances.shape[1] - 0.5)
+    axes.set_ylim(instances.shape[0] - 0.5, -0.5)

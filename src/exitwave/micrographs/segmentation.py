@@ -1,0 +1,165 @@
+"""Where the particles of a micrograph are, and which pixels belong to which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core.errors import MicrographError
+from exitwave.imaging.micrograph import Micrograph
+from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
+from exitwave.micrographs.instances import separate, without_specks
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Predictor", "Segmentation", "segment"]
+
+
+class Predictor(Protocol):
+    """What segments: a network, or anything that gives every pixel a probability of being particle."""
+
+    def predict(self, array: NDArray[np.float32], pixel_size: float) -> ArrayLike:
+        """Return probabilities, shape (y, x) of ``array``, for an image of ``pixel_size`` Å/px."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A micrograph, its mask and its particles, on the micrograph's own pixels.
+
+    Parameters
+    ----------
+    mask
+        Bool (y, x); True is particle.
+    probability
+        Float32 (y, x), what the network says.
+    instances
+        Int32 (y, x); 0 is background, particles count from 1.
+    micrograph
+        The image as it was read.
+    """
+
+    mask: NDArray[np.bool_]
+    probability: NDArray[np.float32]
+    instances: NDArray[np.int32]
+    micrograph: Micrograph
+
+    def __repr__(self) -> str:
+        return (
+            f"Segmentation({self.micrograph.name or 'image'}: {len(self)} particles, "
+            f"{self.mask.mean():.1%} of {self.mask.shape[0]} × {self.mask.shape[1]} px)"
+        )
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return int(self.instances.max(initial=0))
+
+    def particles(self) -> pd.DataFrame:
+        """Return one row per particle: see :func:`exitwave.micrographs.particle_table`."""
+        from exitwave.micrographs.particles import particle_table
+
+        return particle_table(self)
+
+    def show(self) -> Figure:
+        """Return a figure of the micrograph with the particles' outlines and a scale bar."""
+        from exitwave.micrographs.pictures import overlay
+
+        return overlay(self)
+
+    def save(self, folder: str | Path, name: str | None = None) -> list[Path]:
+        """Write mask, instances, overlay and table into a folder: see :func:`exitwave.micrographs.save`."""
+        from exitwave.micrographs.outputs import save
+
+        return save(self, folder, name)
+
+
+def segment(
+    micrograph: Micrograph,
+    network: Predictor,
+    *,
+    threshold: float = 0.5,
+    minimum_area: float = 1.0,
+    neck: float = 0.75,
+    clean: bool = True,
+    flat: bool = False,
+) -> Segmentation:
+    """Return the particles that a network sees in a micrograph.
+
+    Parameters
+    ----------
+    micrograph
+        An image with a pixel size.
+    network
+        Anything with ``predict(array, pixel_size)``.
+    threshold
+        Pixels at or above this probability are particle.
+    minimum_area
+        Smaller objects and holes are noise, nm².
+    neck
+        Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
+        :func:`~exitwave.micrographs.separate`.
+    clean
+        Remove X-ray hits and hot pixels first; missing pixels are filled in any case.
+    flat
+        Divide slow illumination out first.
+
+    Returns
+    -------
+    Segmentation
+        On the pixels of ``micrograph``.
+
+    Raises
+    ------
+    MicrographError
+        If the pixel size is unknown, a parameter is impossible, or the network gives no probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Dark:
+    ...     def predict(self, array, pixel_size):
+    ...         return (array < 50).astype(np.float32)
+    >>> y, x = np.mgrid[:64, :64]
+    >>> image = np.where(np.hypot(y - 30, x - 30) < 12, 10, 100).astype(np.float32)
+    >>> found = segment(Micrograph(image, pixel_size=1.0), Dark())
+    >>> len(found), round(float(found.particles()["equivalent_diameter_nm"][0]), 1)
+    (1, 2.4)
+    """
+    pixel_size = micrograph.known_pixel_size()
+    _check(threshold, minimum_area)
+    prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
+    if flat:
+        prepared = flatten(prepared)
+    probability = _probability(network.predict(prepared.array, pixel_size), micrograph)
+    pixels = minimum_area / (pixel_size / 10) ** 2
+    mask = without_specks(probability >= threshold, pixels)
+    instances = separate(mask, neck=neck, minimum_area=pixels)
+    return Segmentation(mask, probability, instances, micrograph)
+
+
+def _check(threshold: float, minimum_area: float) -> None:
+    if not 0 < threshold < 1:
+        raise MicrographError(f"threshold is {threshold}; it is a probability between 0 and 1.")
+    if not 0 <= minimum_area < np.inf:
+        raise MicrographError(f"minimum_area is {minimum_area}; it is an area of 0 or more in nm².")
+
+
+def _probability(result: Any, micrograph: Micrograph) -> NDArray[np.float32]:
+    probability = np.asarray(result, np.float32)
+    if probability.shape != micrograph.array.shape:
+        raise MicrographError(
+            f"the network returned the shape {probability.shape} for an image of {micrograph.array.shape}; "
+            "predict returns one probability per pixel."
+        )
+    if not np.isfinite(probability).all() or probability.min() < -1e-4 or probability.max() > 1 + 1e-4:
+        raise MicrographError(
+            f"the network returned numbers from {probability.min():.4g} to {probability.max():.4g}; "
+            "probabilities lie between 0 and 1."
+        )
+    return np.clip(probability, 0, 1)

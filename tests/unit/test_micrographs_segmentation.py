@@ -1,0 +1,311 @@
+"""From a probability to particles: cuts at necks, specks, and what the table says of known shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from exitwave.core import MicrographError
+from exitwave.imaging import Micrograph
+from exitwave.micrographs import (
+    Segmentation,
+    example_files,
+    fit_lognormal,
+    labelled_pairs,
+    overlay,
+    particle_table,
+    read,
+    segment,
+    separate,
+    size_histogram,
+    write_table,
+)
+from exitwave.micrographs.instances import without_specks
+from exitwave.micrographs.particles import feret
+
+HRTEM = Path(__file__).parents[2].parent / "shared" / "real-micrographs" / "hrtem"
+
+Y, X = np.mgrid[:200, :240].astype(np.float64)
+
+
+def disc(y: float, x: float, radius: float) -> NDArray[np.bool_]:
+    return np.hypot(Y - y, X - x) <= radius
+
+
+class Dark:
+    """A stand-in for a network: dark is particle."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[tuple[int, ...], float]] = []
+
+    def predict(self, array: NDArray[np.float32], pixel_size: float) -> NDArray[np.float32]:
+        self.seen.append((array.shape, pixel_size))
+        return np.where(array < 60, 0.9, 0.1).astype(np.float32)
+
+
+def micrograph(mask: NDArray[np.bool_], pixel_size: float | None = 0.5) -> Micrograph:
+    noise = np.random.default_rng(1).normal(0, 3, mask.shape)
+    return Micrograph(np.where(mask, 30, 100) + noise, pixel_size, name="made")
+
+
+def test_a_disc_is_measured() -> None:
+    found = segment(micrograph(disc(90, 100, 40)), Dark())
+    row = found.particles().iloc[0]
+    assert len(found) == 1
+    assert row["equivalent_diameter_nm"] == pytest.approx(4.0, rel=0.01)
+    assert row["area_nm2"] == pytest.approx(np.pi * 4, rel=0.01)
+    assert row["feret_diameter_nm"] == pytest.approx(4.05, rel=0.02)
+    assert row["feret_minimum_nm"] == pytest.approx(4.0, rel=0.02)
+    assert row["circularity"] > 0.98
+    assert row["aspect"] == pytest.approx(1.0, abs=0.01)
+    assert (row["x_nm"], row["y_nm"]) == (pytest.approx(5.0, abs=0.01), pytest.approx(4.5, abs=0.01))
+    assert row["confidence"] == pytest.approx(0.9, abs=1e-4)
+    assert not row["touches_border"]
+
+
+def test_an_ellipse_at_any_angle_keeps_its_axes() -> None:
+    for angle in (0.0, 0.4, 1.1):
+        u, v = (
+            (X - 120) * np.cos(angle) + (Y - 100) * np.sin(angle),
+            (Y - 100) * np.cos(angle) - (X - 120) * np.sin(angle),
+        )
+        shape = (u / 60) ** 2 + (v / 25) ** 2 <= 1
+        row = segment(micrograph(shape), Dark()).particles().iloc[0]
+        assert row["aspect"] == pytest.approx(2.4, rel=0.02)
+        assert row["feret_diameter_nm"] == pytest.approx(6.0, rel=0.02)
+        assert row["feret_minimum_nm"] == pytest.approx(2.5, rel=0.03)
+
+
+def test_a_rectangle_has_its_perimeter() -> None:
+    row = segment(micrograph((abs(Y - 100) < 20) & (abs(X - 120) < 40)), Dark()).particles().iloc[0]
+    assert row["circularity"] == pytest.approx(4 * np.pi * 39 * 79 / 236**2, rel=0.07)
+
+
+def test_particles_at_the_edge_are_marked() -> None:
+    mask = disc(0, 100, 30) | disc(100, 100, 30) | disc(199, 30, 20) | disc(60, 239, 20)
+    table = segment(micrograph(mask), Dark()).particles()
+    assert table["touches_border"].tolist() == [True, True, False, True]
+
+
+def test_two_touching_discs_are_cut_where_they_touch() -> None:
+    for radius, distance, count in ((30, 58, 2), (30, 45, 2), (30, 30, 1), (20, 39, 2)):
+        mask = disc(100, 100, radius) | disc(100, 100 + distance, radius)
+        instances = separate(mask)
+        assert instances.max() == count, (radius, distance)
+        np.testing.assert_array_equal(instances > 0, mask)
+        if count == 2:
+            left, right = (instances == instances[100, 90]).sum(), (instances == instances[100, 110 + distance]).sum()
+            assert left == pytest.approx(right, rel=0.03)
+
+
+def test_a_small_particle_on_a_large_one_is_cut_off() -> None:
+    instances = separate(disc(100, 80, 50) | disc(100, 145, 18))
+    assert instances.max() == 2
+    assert (instances == instances[100, 150]).sum() == pytest.approx(np.pi * 18**2, rel=0.1)
+
+
+def test_rods_rough_outlines_and_facets_stay_whole() -> None:
+    rod = (abs(Y - 100) < 12) & (abs(X - 120) < 90)
+    angle = np.arctan2(Y - 100, X - 120)
+    rough = np.hypot(Y - 100, X - 120) < 50 + 3 * np.sin(9 * angle) + 2 * np.sin(23 * angle)
+    hexagon = (
+        np.max([abs((Y - 100) * np.cos(a) + (X - 120) * np.sin(a)) for a in np.arange(3) * np.pi / 3], axis=0) < 45
+    )
+    for shape in (rod, rough, hexagon):
+        assert separate(shape).max() == 1
+
+
+def test_no_touching_pieces_are_lost_in_a_crowd() -> None:
+    draw = np.random.default_rng(4)
+    mask = np.zeros(Y.shape, bool)
+    for _ in range(60):
+        mask |= disc(*draw.uniform(0, 200, 2), draw.uniform(2, 14))
+    instances = separate(mask, minimum_area=10)
+    np.testing.assert_array_equal(instances > 0, mask)
+    assert set(np.unique(instances)) == set(range(instances.max() + 1))
+
+
+def test_thin_lines_and_single_pixels_are_particles_too() -> None:
+    mask = np.zeros((20, 20), bool)
+    mask[3, 2:18] = mask[10, 10] = mask[15, 3] = True
+    assert separate(mask).max() == 3
+    assert separate(np.zeros((5, 5), bool)).max() == 0
+    assert separate(np.ones((5, 5), bool)).max() == 1
+
+
+def test_specks_and_holes_go_by_their_area() -> None:
+    mask = disc(100, 100, 40) & ~disc(100, 100, 3) | disc(20, 20, 2)
+    clean = without_specks(mask, 50)
+    np.testing.assert_array_equal(clean, disc(100, 100, 40))
+    np.testing.assert_array_equal(without_specks(mask, 0), mask)
+    open_hole = disc(100, 100, 40)
+    open_hole[0, :] = True
+    assert not without_specks(~disc(0, 0, 3), 100)[0, 0]  # a corner is no hole
+
+
+def test_minimum_area_is_in_nm2_whatever_the_pixel() -> None:
+    mask = disc(60, 60, 12) | disc(140, 140, 30)
+    for pixel_size in (0.2, 0.5, 1.0):
+        areas = segment(micrograph(mask, pixel_size), Dark(), minimum_area=0).particles()["area_nm2"]
+        between = float(areas.mean())
+        assert len(segment(micrograph(mask, pixel_size), Dark(), minimum_area=between)) == 1
+
+
+def test_the_network_gets_a_clean_image_and_its_pixel_size() -> None:
+    array = micrograph(disc(100, 100, 40)).array.copy()
+    array[50, 50], array[70, 200] = np.nan, 1e6
+    network = Dark()
+    found = segment(Micrograph(array, 0.3), network, flat=True)
+    assert network.seen == [((200, 240), 0.3)]
+    assert len(found) == 1
+    assert np.isnan(found.micrograph.array[50, 50])  # the micrograph stays as it was read
+
+
+def test_micrograph_segment_is_the_same() -> None:
+    image = micrograph(disc(90, 100, 40))
+    assert len(image.segment(Dark()).particles()) == 1
+    assert repr(image.segment(Dark())).startswith("Segmentation(made: 1 particles, 10.5%")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"threshold": 0}, "threshold is 0"), ({"threshold": 1.5}, "threshold is 1.5"), ({"neck": 2}, "neck is 2"),
+     ({"minimum_area": -1}, "minimum_area is -1"), ({"minimum_area": float("nan")}, "minimum_area is nan")],
+)  # fmt: skip
+def test_impossible_options(options: dict[str, float], text: str) -> None:
+    with pytest.raises(MicrographError, match=text):
+        segment(micrograph(disc(90, 100, 40)), Dark(), **options)
+
+
+def test_an_unknown_pixel_size_is_refused() -> None:
+    with pytest.raises(MicrographError, match="made has no pixel size"):
+        segment(micrograph(disc(90, 100, 40), None), Dark())
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [(np.zeros((3, 3)), "returned the shape"), (np.full(Y.shape, 7.0), "probabilities lie between 0 and 1"),
+     (np.full(Y.shape, np.nan), "probabilities lie between 0 and 1")],
+)  # fmt: skip
+def test_a_network_that_returns_no_probabilities(result: NDArray[np.float64], text: str) -> None:
+    class Odd:
+        def predict(self, array: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64]:
+            return result
+
+    with pytest.raises(MicrographError, match=text):
+        segment(micrograph(disc(90, 100, 40)), Odd())
+
+
+def test_an_empty_image_has_an_empty_table() -> None:
+    found = segment(micrograph(np.zeros(Y.shape, bool)), Dark())
+    table = found.particles()
+    assert len(table) == 0
+    assert table["touches_border"].dtype == bool
+    assert len(size_histogram(table).axes) == 1
+    overlay(found)
+
+
+def test_feret_of_one_pixel() -> None:
+    assert feret(np.ones((1, 1), bool)) == (pytest.approx(1.0), pytest.approx(np.sqrt(0.5)))
+
+
+def test_saved_files_are_read_back(tmp_path: Path) -> None:
+    found = segment(micrograph(disc(90, 100, 40) | disc(30, 30, 10)), Dark())
+    files = found.save(tmp_path / "out")
+    assert sorted(file.name for file in files) == sorted(
+        f"made-{end}" for end in ("mask.png", "instances.tif", "probability.tif", "overlay.png", "particles.csv",
+                                  "particles.parquet")
+    )  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(file.name for file in files)
+    instances = read(tmp_path / "out" / "made-instances.tif")
+    np.testing.assert_array_equal(instances.array, found.instances)
+    assert instances.pixel_size == pytest.approx(0.5)
+    np.testing.assert_array_equal(read(tmp_path / "out" / "made-mask.png").array == 255, found.mask)
+    table = found.particles()
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "made-particles.parquet"), table)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "made-particles.csv"), table)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    found = segment(micrograph(disc(90, 100, 40)), Dark())
+    with pytest.raises(MicrographError, match="cannot be written"):
+        found.save(tmp_path / "taken")
+    with pytest.raises(MicrographError, match=r"tables are written as \.csv or \.parquet"):
+        write_table(found.particles(), tmp_path / "table.xlsx")
+
+
+def test_lognormal() -> None:
+    sizes = np.random.default_rng(2).lognormal(np.log(5), 0.25, 20000)
+    law = fit_lognormal(sizes)
+    assert law.median == pytest.approx(5, rel=0.01)
+    assert law.sigma == pytest.approx(0.25, rel=0.02)
+    assert law.mean == pytest.approx(sizes.mean(), rel=0.01)
+    assert law.std == pytest.approx(sizes.std(), rel=0.02)
+    d = np.linspace(0.01, 30, 30000)
+    assert float(law.density(d).sum() * (d[1] - d[0])) == pytest.approx(1, abs=1e-4)
+    with pytest.raises(MicrographError, match="there are 2 sizes"):
+        fit_lognormal([1, 2])
+    with pytest.raises(MicrographError, match="smallest size is 0"):
+        fit_lognormal([0, 1, 2])
+
+
+def test_the_histogram_counts_whole_particles() -> None:
+    table = pd.DataFrame(
+        {"equivalent_diameter_nm": [3.0, 4.0, 5.0, 9.0], "touches_border": [False, False, False, True]}
+    )
+    assert "3 particles" in size_histogram(table).axes[0].texts[0].get_text()
+    assert "4 particles" in size_histogram(table, border=True).axes[0].texts[0].get_text()
+    for few in ([4.0], [4.0, 4.0, 4.0]):
+        size_histogram(pd.DataFrame({"equivalent_diameter_nm": few}))
+    with pytest.raises(MicrographError, match="column is 'volume'"):
+        size_histogram(table, column="volume")
+
+
+def test_the_shipped_examples() -> None:
+    pairs = list(labelled_pairs())
+    assert len(pairs) == len(example_files()) == 10
+    for image, mask in pairs:
+        assert image.array.shape == mask.shape == (512, 512)
+        assert image.pixel_size == 0.58
+        assert image.metadata["index"]["licence"] == "CC-BY-4.0"
+        assert 0.1 < mask.mean() < 0.3
+        assert image.array[mask].mean() < image.array[~mask].mean()  # bright field: particles are dark
+    assert "CC BY 4.0" in (example_files()[0].parent / "ATTRIBUTION").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not HRTEM.is_dir(), reason="the HRTEM pairs are not in ../shared")
+def test_a_folder_of_labelled_pairs() -> None:
+    pairs = list(labelled_pairs(HRTEM))
+    assert len(pairs) == 7
+    assert {image.pixel_size for image, _ in pairs} == {0.2}
+    assert all(
+        mask.mean() == pytest.approx(float(image.metadata["index"]["foreground"]), abs=1e-3) for image, mask in pairs
+    )
+
+
+def test_folders_that_are_no_collection(tmp_path: Path) -> None:
+    with pytest.raises(MicrographError, match=r"index.csv cannot be read"):
+        list(labelled_pairs(tmp_path))
+    (tmp_path / "index.csv").write_text("name,size\na,1\n")
+    with pytest.raises(MicrographError, match="lists no images"):
+        list(labelled_pairs(tmp_path))
+    np.save(tmp_path / "a.npy", np.ones((8, 8)))
+    np.save(tmp_path / "b.npy", np.ones((8, 9)))
+    (tmp_path / "index.csv").write_text("image,mask,pixel_size_nm\na.npy,b.npy,0.02\n")
+    with pytest.raises(MicrographError, match="a mask has the shape of its image"):
+        list(labelled_pairs(tmp_path))
+    (tmp_path / "index.csv").write_text("image,mask,pixel_size_nm\na.npy,a.npy,about 0.02\na.npy,,0.02\n")
+    [(image, _)] = labelled_pairs(tmp_path)
+    assert image.pixel_size is None
+
+
+def test_a_table_names_its_particles() -> None:
+    instances = np.zeros(Y.shape, np.int32)
+    instances[disc(50, 50, 20)], instances[disc(150, 150, 20)] = 2, 7
+    found = Segmentation(instances > 0, (instances > 0).astype(np.float32), instances, micrograph(instances > 0))
+    assert particle_table(found)["particle"].tolist() == [2, 7]
