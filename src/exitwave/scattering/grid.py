@@ -73,6 +73,14 @@ class Grid:
         (ny, nx), (dy, dx) = self.shape, self.sampling
         return _frequencies(ny, dy), _frequencies(nx, dx)
 
+    def band_reach(self) -> NDArray[np.int64]:
+        """Return how many frequencies on either side of zero pass in each row of a spectrum, (ny,); −1 for none."""
+        ky, _ = self.frequencies()
+        room = (self.cutoff * (1 + 1e-9)) ** 2 - ky**2
+        reach = np.floor(np.sqrt(np.maximum(room, 0.0)) * self.extent[1])
+        reach = np.minimum(reach, (self.shape[1] - 1) // 2)
+        return np.where(room >= 0, reach, -1).astype(np.int64)
+
     def wavenumbers(self) -> NDArray[np.float64]:
         """Return the length of the spatial frequency of every Fourier pixel, (ny, nx), 1/Å."""
         ky, kx = self.frequencies()

@@ -48,7 +48,7 @@ class Beam:
 
 
 class Multislice:
-    r"""Scatter a plane wave through atoms on a CPU in single precision, one configuration at a time.
+    r"""Scatter a plane wave through atoms on a CPU in single precision, one configuration after the other.
 
     .. math:: \psi_{k+1} = \mathcal F^{-1}\,M\,e^{-i\pi\lambda\Delta z k^2}\,\mathcal F\; e^{i\sigma V_k}\,\psi_k
 
@@ -74,6 +74,8 @@ class Multislice:
         Height of the cell, Å: the exit wave is that at z = ``height``.
     """
 
+    batch = 1
+
     def __init__(
         self,
         grid: Grid,
@@ -89,10 +91,16 @@ class Multislice:
         self._planes = PackedPlanes(grid, numbers, parametrization, interaction_parameter(beam.energy))
         self._wave = torch.empty(grid.shape, dtype=torch.complex64)
         self._spectrum = torch.empty_like(self._wave)
-        self._reach = _band_reach(grid)
+        self._reach = grid.band_reach()
 
     def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
-        """Return the exit wave of atoms, complex64 (y, x) on the output grid; exactly one without atoms."""
+        """Return the exit waves of positions (configurations, atoms, 3): complex64 (configurations, y, x).
+
+        They are on the output grid; without atoms they are exactly one.
+        """
+        return torch.stack([self._run(one, numbers) for one in positions])
+
+    def _run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
         groups = slice_atoms(positions, numbers, self.grid, self.thickness)
         planes = occupied_planes(groups)
         if not planes:
@@ -161,12 +169,3 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _band_reach(grid: Grid) -> NDArray[np.int64]:
-    """Return how many frequencies on either side of zero pass in each row of the spectrum, −1 for none."""
-    ky, _ = grid.frequencies()
-    room = grid.cutoff**2 - ky**2
-    reach = np.floor(np.sqrt(np.maximum(room, 0.0)) * grid.extent[1] + 1e-9)
-    reach = np.minimum(reach, (grid.shape[1] - 1) // 2)
-    return np.where(room >= 0, reach, -1).astype(np.int64)

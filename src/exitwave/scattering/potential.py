@@ -39,7 +39,7 @@ def kernel_transform(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def phase_filter(grid: Grid, number: int, name: str, sigma: float) -> NDArray[np.float64]:
+def phase_filter(grid: Grid, number: int, name: str, sigma: float, spread: bool = True) -> NDArray[np.float64]:
     r"""What turns the spectrum of spread atoms of one element into that of their phase, radians.
 
     .. math:: F(k) = \frac{\sigma}{A}\,\frac{h^2}{2\pi m_0e}\,\frac{f_e(k)}{\hat\varphi(k_y)\hat\varphi(k_x)}
@@ -56,6 +56,8 @@ def phase_filter(grid: Grid, number: int, name: str, sigma: float) -> NDArray[np
         Parametrization.
     sigma
         Interaction parameter, rad/(V·Å).
+    spread
+        Whether the spectrum is that of spread atoms; if not, of points.
 
     Returns
     -------
@@ -66,7 +68,8 @@ def phase_filter(grid: Grid, number: int, name: str, sigma: float) -> NDArray[np
     dy, dx = grid.sampling
     factor = parametrization(name).scattering_factor(number, grid.wavenumbers())
     factor *= sigma * SCATTERING_CONSTANT / grid.area
-    factor /= kernel_transform(ky * dy)[:, None] * kernel_transform(kx * dx)[None, :]
+    if spread:
+        factor /= kernel_transform(ky * dy)[:, None] * kernel_transform(kx * dx)[None, :]
     factor.flags.writeable = False
     return factor
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import ScatteringError, Stream, integer, number, word
+from exitwave.scattering.engines import make_engine
 from exitwave.scattering.exit_wave import ExitWave
 from exitwave.scattering.grid import COARSEST, Grid
-from exitwave.scattering.multislice import Beam, Multislice
 from exitwave.scattering.parametrization import parametrization
 from exitwave.scattering.spec import Scattering
 from exitwave.scattering.thermal import amplitudes, displacements
@@ -77,31 +74,27 @@ def scatter(
     if not spec.drawn:
         spec = spec.draw(stream / "draw")
     check_structure(structure, word(spec.parametrization))
-    output, inner = _grids(structure, spec)
+    output, inner = make_grids(structure, spec)
     numbers = np.asarray(structure.numbers, dtype=np.int32)
-    kinds = [int(kind) for kind in np.unique(numbers)]
-    height = float(structure.cell[2, 2])
-    thickness = height / max(1, ceil(height / number(spec.slice_thickness) - 1e-9))
     count = integer(spec.configurations) if spec.thermal else 1
     particle = _particle_atoms(structure) if spec.particle_wave else None
-    _check_memory(inner, output, len(kinds), count * (1 if particle is None else 2))
+    engine = make_engine(structure, spec, output, inner, count * (1 if particle is None else 2), device)
 
-    beam = Beam(number(spec.energy), (number(spec.tilt_y), number(spec.tilt_x)), number(spec.absorption))
-    engine = Multislice(inner, output, kinds, word(spec.parametrization), beam, thickness, height)
     rms = amplitudes(numbers, structure.thermal, number(spec.temperature)) if spec.thermal else None
+    still = np.asarray(structure.positions, dtype=np.float64)
     waves, alone = [], []
-    for index in range(count):
-        positions = np.asarray(structure.positions, dtype=np.float64)
-        if rms is not None:
-            positions = positions + displacements(rms, stream / index)
+    for first in range(0, count, engine.batch):
+        indices = range(first, min(first + engine.batch, count))
+        moves = [displacements(rms, stream / index) if rms is not None else 0.0 for index in indices]
+        positions = np.stack([still + move for move in moves])
         waves.append(engine.run(positions, numbers))
         if particle is not None:
-            alone.append(engine.run(positions[particle], numbers[particle]))
+            alone.append(engine.run(positions[:, particle], numbers[particle]))
     return ExitWave(
-        array=torch.stack(waves),
+        array=torch.cat(waves),
         sampling=output.sampling,
-        energy=beam.energy,
-        particle=torch.stack(alone) if particle is not None else None,
+        energy=number(spec.energy),
+        particle=torch.cat(alone) if particle is not None else None,
         structure=structure,
         record=spec.to_dict() | ({"stream": str(stream)} if spec.thermal else {}),
     )
@@ -156,7 +149,7 @@ def _stream(seed: int | None, stream: Stream | None, needed: bool) -> Stream:
     return Stream(0 if seed is None else seed)
 
 
-def _grids(structure: Structure, spec: Scattering) -> tuple[Grid, Grid]:
+def make_grids(structure: Structure, spec: Scattering) -> tuple[Grid, Grid]:
     """Return the grid of the exit wave and the one inside the specimen, at least as fine."""
     extent = (float(structure.cell[1, 1]), float(structure.cell[0, 0]))
     output = Grid(spec.grid, extent) if spec.grid is not None else Grid.covering(extent, number(spec.sampling))
@@ -176,30 +169,3 @@ def _particle_atoms(structure: Structure) -> NDArray[np.bool_]:
     is_particle = np.array([role == "particle" for role in structure.roles], dtype=bool)
     objects = np.asarray(structure.objects)
     return is_particle[objects] if len(objects) else np.zeros(0, dtype=bool)
-
-
-def _check_memory(inner: Grid, output: Grid, kinds: int, waves: int) -> None:
-    """Raise ScatteringError, before anything is computed, if the waves do not fit into memory."""
-    needed = inner.pixels * (6 * 8 + 12 * kinds) + output.pixels * 8 * (2 * waves + 2)
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        available = max(available, _reclaimable())
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > available:
-        share = available / needed
-        raise ScatteringError(
-            f"{inner.shape[0]} × {inner.shape[1]} pixels inside and {waves} waves of {output.shape[0]} × "
-            f"{output.shape[1]} need {needed / 1e9:.1f} GB, but {available / 1e9:.1f} GB are free; "
-            f"a sampling {share**-0.5:.1f} times coarser fits, or fewer configurations."
-        )
-
-
-def _reclaimable() -> int:
-    """Memory that the system would free for us (Linux), bytes."""
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as lines:
-            entries = dict(line.split(":", 1) for line in lines)
-        return int(entries["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 0

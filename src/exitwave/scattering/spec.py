@@ -66,6 +66,11 @@ class Scattering(Spec):
         Imaginary over real potential (0.05 to 0.1 in the literature; 0 for elastic scattering alone).
     tilt_x, tilt_y
         Direction of the beam, mrad from the axis towards +x and +y; the exit wave is relative to the tilted carrier.
+    method
+        "fast": atoms are spread onto the grid and transformed; "exact": structure factors are summed atom by atom in
+        double precision, hundreds of times slower (the oracle of the fast method).
+    precision
+        "single" or "double".
     fidelity
         "draft", "standard" or "reference": sets potential sampling, slices and configurations where not given.
 
@@ -92,6 +97,8 @@ class Scattering(Spec):
     absorption: Annotated[float | Distribution, Number("an absorption", at_least=0, at_most=1)] = 0.0
     tilt_x: Annotated[float | Distribution, Number("a tilt", "mrad", at_least=-100, at_most=100)] = 0.0
     tilt_y: Annotated[float | Distribution, Number("a tilt", "mrad", at_least=-100, at_most=100)] = 0.0
+    method: Annotated[str, Word("a method", ("fast", "exact"), fixed=True)] = "fast"
+    precision: Annotated[str, Word("a precision", ("single", "double"), fixed=True)] = "single"
     fidelity: Annotated[str, Word("a fidelity", tuple(FIDELITIES), fixed=True)] = "standard"
 
     @model_validator(mode="before")
