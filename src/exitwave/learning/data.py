@@ -1,0 +1,139 @@
+"""What training asks of a data set, and labelled images that are in memory already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core import Stream, TrainingError
+
+__all__ = ["ArrayData", "ImageData", "default_rule", "groups_of", "partition", "pixel_sizes"]
+
+
+@runtime_checkable
+class ImageData(Protocol):
+    """Images with labels: a :class:`~exitwave.dataset.Dataset`, or :class:`ArrayData`."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def images(self, indices: Any) -> NDArray[Any]:
+        """Return images (n, y, x)."""
+
+    def masks(self, rule: str, indices: Any) -> NDArray[Any]:
+        """Return labels (n, y, x)."""
+
+
+class ArrayData:
+    """Labelled images in memory: a user's few micrographs, for example.
+
+    Parameters
+    ----------
+    images
+        (n, y, x).
+    labels
+        (n, y, x), classes; 0 is background.
+    pixel_size
+        Å, one number or one for each image.
+    groups
+        What belongs together and is never split between training and validation: structure or micrograph of each
+        image. Each image is a group of its own if None.
+
+    Examples
+    --------
+    >>> data = ArrayData(np.ones((3, 64, 64)), np.zeros((3, 64, 64)), pixel_size=0.2)
+    >>> len(data), data.images([0, 2]).shape
+    (3, (2, 64, 64))
+    """
+
+    rules = ("labels",)
+
+    def __init__(
+        self, images: ArrayLike, labels: ArrayLike, pixel_size: float | ArrayLike, groups: Sequence[Any] | None = None
+    ) -> None:
+        self._images, self._labels = np.asarray(images), np.asarray(labels)
+        if self._images.ndim != 3 or self._images.shape != self._labels.shape:
+            raise TrainingError(
+                f"images are {self._images.shape} and labels {self._labels.shape}; both are (images, y, x)."
+            )
+        self.pixel_sizes = np.broadcast_to(np.asarray(pixel_size, np.float64), (len(self._images),))
+        self.groups = np.arange(len(self._images)) if groups is None else np.asarray(groups)
+        if len(self.groups) != len(self._images):
+            raise TrainingError(
+                f"there are {len(self._images)} images and {len(self.groups)} groups; give one for each."
+            )
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[tuple[Any, ArrayLike]]) -> ArrayData:
+        """Return the data of (micrograph, mask) pairs, cut to the smallest of their shapes from the top left."""
+        listed = [(micrograph, np.asarray(mask)) for micrograph, mask in pairs]
+        if not listed:
+            raise TrainingError("there are no labelled micrographs; give pairs of a micrograph and its mask.")
+        rows, columns = (min(mask.shape[axis] for _, mask in listed) for axis in (0, 1))
+        images = np.stack([micrograph.array[:rows, :columns] for micrograph, _ in listed])
+        labels = np.stack([mask[:rows, :columns] for _, mask in listed])
+        return cls(images, labels > 0, [micrograph.known_pixel_size() for micrograph, _ in listed])
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def images(self, indices: ArrayLike) -> NDArray[Any]:
+        """Return images (n, y, x)."""
+        return np.asarray(self._images[np.asarray(indices)])
+
+    def masks(self, rule: str, indices: ArrayLike) -> NDArray[Any]:
+        """Return labels (n, y, x); there is one kind only, whatever ``rule`` says."""
+        return np.asarray(self._labels[np.asarray(indices)])
+
+
+def default_rule(data: ImageData) -> str:
+    """Return the label rule that a network learns if nothing else is said: the first one of classes."""
+    rules: tuple[str, ...] = tuple(getattr(data, "rules", ())) or ("phase",)
+    return next((name for name in rules if name not in ("instances",)), rules[0])
+
+
+def pixel_sizes(data: ImageData) -> NDArray[np.float64]:
+    """Return the pixel size of every image, Å."""
+    sizes = getattr(data, "pixel_sizes", None)
+    if sizes is None and "pixel_size" in getattr(data, "columns", ()):
+        sizes = data.column("pixel_size")  # type: ignore[attr-defined]
+    if sizes is None:
+        sizes = data[0].image.pixel_size  # type: ignore[index]
+    return np.broadcast_to(np.asarray(sizes, np.float64), (len(data),))
+
+
+def groups_of(data: ImageData) -> NDArray[Any]:
+    """Return what each image is one of several of: its structure."""
+    groups = getattr(data, "groups", None)
+    if groups is None:
+        groups = data.column("structure_id")  # type: ignore[attr-defined]
+    return np.asarray(groups)
+
+
+def partition(groups: NDArray[Any], share: float, stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the images to train on and those to validate on, which have no group in common.
+
+    Parameters
+    ----------
+    groups
+        The structure of every image.
+    share
+        Share of the structures held out; at least one is.
+    stream
+        Decides which.
+
+    Examples
+    --------
+    >>> train, held = partition(np.array([0, 0, 1, 1, 2, 2]), 0.3, Stream(1))
+    >>> len(train), len(held)
+    (4, 2)
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise TrainingError(f"the data have {len(names)} structure; training needs two or more, as one is held out.")
+    count = min(max(1, round(share * len(names))), len(names) - 1)
+    held = np.isin(index, stream.generator().permutation(len(names))[:count])
+    return np.flatnonzero(~held), np.flatnonzero(held)

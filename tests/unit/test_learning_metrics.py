@@ -1,0 +1,92 @@
+"""The three F1 on masks that can be counted by hand."""
+
+import numpy as np
+import pytest
+
+from exitwave.core import TrainingError
+from exitwave.learning import evaluate, iou, mean_image_f1, particle_f1, score, soft_macro_f1
+
+
+def square(side, size=64):
+    mask = np.zeros((size, size))
+    mask[:side, :side] = 1
+    return mask
+
+
+def test_particle_f1_by_hand():
+    # 20×20 found, 30×30 true: TP 400, FP 0, FN 500
+    assert particle_f1([square(20)], [square(30)]) == pytest.approx(800 / 1300)
+    assert iou([square(20)], [square(30)]) == pytest.approx(400 / 900)
+
+
+def test_pooling_differs_from_the_mean():
+    found, true = [square(40), square(0)], [square(40), square(21)]
+    assert particle_f1(found, true) == pytest.approx(2 * 1600 / (2 * 1600 + 441))
+    assert mean_image_f1(found, true) == pytest.approx(0.5)
+
+
+def test_images_with_400_particle_pixels_are_left_out_and_401_are_not():
+    at, above = square(20), square(20)
+    above[63, 63] = 1
+    assert np.isnan(mean_image_f1([at], [at]))
+    assert mean_image_f1([at, above], [at, above]) == 1.0
+    assert mean_image_f1([1 - at, above], [at, above]) == 1.0
+
+
+def test_the_threshold_itself_is_particle():
+    assert particle_f1([np.full((2, 2), 0.5)], [np.ones((2, 2))]) == 1.0
+    assert particle_f1([np.full((2, 2), 0.499)], [np.ones((2, 2))]) == 0.0
+
+
+def test_empty_masks():
+    nothing = np.zeros((8, 8))
+    assert particle_f1([nothing], [nothing]) == 1.0
+    assert iou([nothing], [nothing]) == 1.0
+    assert particle_f1([nothing + 1], [nothing]) == 0.0
+
+
+def test_soft_macro_f1_by_hand():
+    probability = np.array([[0.75, 0.25], [0.5, 0.0]])
+    mask = np.array([[1, 0], [1, 0]])
+    particle = 2 * 1.25 / (1.5 + 2)
+    background = 2 * (0.75 + 1.0) / (2.5 + 2)
+    assert soft_macro_f1([probability], [mask]) == pytest.approx((particle + background) / 2, abs=1e-6)
+
+
+def test_soft_macro_f1_of_a_collapsed_network_is_near_a_half():
+    mask = square(20)
+    assert 0.4 < soft_macro_f1([np.zeros((64, 64))], [mask]) < 0.5
+    assert particle_f1([np.zeros((64, 64))], [mask]) == 0.0
+
+
+def test_shapes_that_differ_are_refused():
+    with pytest.raises(TrainingError, match=r"prediction 0 has the shape \(64, 64\)"):
+        score([square(1)], [np.zeros((3, 3))])
+    with pytest.raises(TrainingError, match="2 predictions and 1 masks"):
+        score([square(1)] * 2, [square(1)])
+
+
+class Shifted:
+    def predict(self, array, pixel_size):
+        return np.roll(array > 0, 4, axis=1).astype(np.float32)
+
+
+def test_evaluate_gives_rows_scores_and_intervals():
+    masks = [square(side) for side in (10, 20, 30, 40, 50)]
+    result = evaluate(Shifted(), [((mask, 0.2), mask) for mask in masks])
+    assert list(result.table["counted"]) == [False, False, True, True, True]
+    assert result.table["particle_f1"][4] == pytest.approx(46 / 50)
+    assert result.scores == score([Shifted().predict(mask, 0.2) for mask in masks], masks)
+    for name, value in (("particle_f1", result.scores.pooled), ("mean_image_f1", result.scores.per_image),
+                        ("soft_macro_f1", result.scores.soft_macro)):  # fmt: skip
+        interval = result.intervals[name]
+        assert interval.value == pytest.approx(value, abs=1e-6)
+        assert interval.low <= interval.value <= interval.high
+    assert result.intervals["particle_f1"].low < result.intervals["particle_f1"].high
+
+
+def test_evaluate_refuses_what_cannot_be_scored():
+    with pytest.raises(TrainingError, match="no labelled micrographs"):
+        evaluate(Shifted(), [])
+    with pytest.raises(TrainingError, match="its mask"):
+        evaluate(Shifted(), [((square(3), 0.2), np.zeros((2, 2)))])
