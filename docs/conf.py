@@ -74,5 +74,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "matplotlib_animations": False,
     "write_computation_times": False,
+    "image_scrapers": ("figures.shown",),
+    "ignore_repr_types": r"matplotlib\.figure\.Figure",
     "plot_gallery": True,
 }
