@@ -23,7 +23,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_gallery.gen_gallery",
-    "specs",
+    "docstrings",
     "commands",
 ]
 exclude_patterns = ["_build", "examples", "gallery/*.ipynb"]

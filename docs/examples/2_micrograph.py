@@ -65,7 +65,7 @@ sharp.table()[["defocus", "dose", "particle_count", "particle_radius"]].head()
 # %%
 # A network
 # ---------
-# A small UNet with a ResNet encoder. A few structures are held out; the curve shows the loss on them.
+# A small UNet with a ResNet encoder. Some structures are held out, with all their images.
 
 network = xw.train(data, epochs=10, seed=1, crops={"size": 128}, average=0.98, keep="last")
 
@@ -74,11 +74,15 @@ network = xw.train(data, epochs=10, seed=1, crops={"size": 128}, average=0.98, k
 from matplotlib.figure import Figure
 
 history = network.record["history"]
-figure = Figure(figsize=(6, 3), layout="constrained")
-axes = figure.add_subplot(xlabel="epoch", ylabel="loss")
-for name in ("training_loss", "validation_loss"):
-    axes.plot([entry["epoch"] for entry in history], [entry[name] for entry in history], label=name.replace("_", " "))
-axes.legend()
+epochs = [entry["epoch"] for entry in history]
+figure = Figure(figsize=(8, 2.8), layout="constrained")
+left, right = figure.subplots(1, 2)
+left.plot(epochs, [entry["loss"] for entry in history], label="training")
+left.plot(epochs, [entry["validation_loss"] for entry in history], label="held-out structures")
+left.set(xlabel="epoch", ylabel="loss")
+left.legend()
+right.plot(epochs, [entry["validation_f1"] for entry in history], color="C1")
+right.set(xlabel="epoch", ylabel="particle F1, held-out structures", ylim=(0, 1))
 figure
 
 # %%

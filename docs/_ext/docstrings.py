@@ -1,13 +1,17 @@
-"""Writes the keys of every Spec into its page: what each is, what is allowed, and its default."""
+"""Makes pages of docstrings: the keys of every Spec as a table, tables of names as their keys, bars as bars."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 
 from exitwave.core import Distribution, Number, Spec, Word
+
+BARS = re.compile(r"(?<!\\)\|")
 
 
 def keys(spec: type[Spec]) -> list[str]:
@@ -50,9 +54,16 @@ def _signature(app: Sphinx, what: str, name: str, thing: Any, options: Any, sign
 
 
 def _docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    if what == "data":  # an instance has only the docstring of its class
+        lines[:] = [f"The names {', '.join(f'``{key}``' for key in thing)}." if isinstance(thing, Mapping) else ""]
     if what == "class" and isinstance(thing, type) and issubclass(thing, Spec) and thing.model_fields:
         end = next((i for i, line in enumerate(lines) if i and not line.strip()), len(lines))
         lines[end:end] = ["", *keys(thing)]
+    in_math = False
+    for index, line in enumerate(lines):  # |ψ|² is no substitution of reST
+        in_math = line.strip().startswith(".. math::") or (in_math and (not line.strip() or line.startswith(" ")))
+        if not in_math and "`" not in line and not line.lstrip().startswith((">>>", "...", "|")):
+            lines[index] = BARS.sub(r"\\|", line)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
