@@ -58,7 +58,9 @@ def progress_bars() -> Iterator[Reporter]:
         def report(state: State) -> None:
             if state.stage not in tasks:
                 tasks[state.stage] = bars.add_task(state.stage, total=state.total, time="", note="")
-            bars.update(tasks[state.stage], completed=state.done, total=state.total, time=_time(state), note=_note(state))
+            bars.update(
+                tasks[state.stage], completed=state.done, total=state.total, time=_time(state), note=_note(state)
+            )
 
         yield report
 

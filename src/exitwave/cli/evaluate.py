@@ -22,8 +22,8 @@ def command(
     from exitwave.learning import Network, evaluate
     from exitwave.micrographs import labelled_pairs
 
-    pairs = [pair for pair in labelled_pairs(folder) if pair.mask is not None]
-    result = evaluate(Network.load(network), [(pair.micrograph, pair.mask) for pair in pairs])
+    pairs = [(pair.micrograph, pair.mask) for pair in labelled_pairs(folder) if pair.mask is not None]
+    result = evaluate(Network.load(network), pairs)
     console.print(result.table.to_string(index=False), markup=False)
     scores = result.scores
     console.print(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from exitwave.cli.console import console, progress_bars
+from exitwave.cli.console import console, error_console, progress_bars
 
 __all__ = ["command"]
 
@@ -25,11 +25,9 @@ def command(
 
     plan = Recipe.read(recipe, allow_code=allow_code)
     with progress_bars() as report:
-        data = generate(
-            plan, folder, workers=workers or len(os.sched_getaffinity(0)), device=device, progress=report
-        )
+        data = generate(plan, folder, workers=workers or len(os.sched_getaffinity(0)), device=device, progress=report)
     console.print(f"Wrote [bold]{folder}[/]: {len(data)} images of {plan.structures.count} structures.")
-    failed = data.failures()
-    if len(failed):
-        console.print(f"{len(failed)} structures failed; their records and errors are in the shards.")
+    for failure in data.failures:
+        error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)
+    if data.failures:
         raise typer.Exit(1)

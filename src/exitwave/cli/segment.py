@@ -13,7 +13,9 @@ __all__ = ["command"]
 
 def command(
     network: Path = typer.Argument(help="A trained network (.safetensors)."),
-    files: list[Path] = typer.Argument(help="Micrographs (dm3, dm4, emd, ser, mrc, tif, png, npy, hspy) and folders."),
+    files: list[Path] = typer.Argument(
+        help="Micrographs (dm3, dm4, emd, ser, mrc, tif, png, npy, hspy) and folders."
+    ),
     output: Path = typer.Option(Path("segmented"), "--output", "-o", help="Folder for masks, overlays and tables."),
     pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the file has none or a wrong one."),
 ) -> None:
@@ -22,9 +24,7 @@ def command(
     from exitwave.micrographs import segment_files
 
     with progress_bars() as report:
-        result = segment_files(
-            files, Network.load(network), output, pixel_size=pixel_size, progress=report
-        )
+        result = segment_files(files, Network.load(network), output, pixel_size=pixel_size, progress=report)
     console.print(f"Wrote [bold]{output}[/]: {len(result.particles)} particles on {result.count} micrographs.")
     for path, reason in result.failures:
         error_console.print(f"{path}: {reason}", markup=False)

@@ -12,9 +12,11 @@ __all__ = ["command"]
 
 
 def command(
-    structure: Path = typer.Argument(help="Atoms in any format that ASE reads, in an orthogonal cell, beam along +z."),
+    structure: Path = typer.Argument(
+        help="Atoms in any format that ASE reads, in an orthogonal cell, beam along +z."
+    ),
     seed: int = typer.Option(..., help="Seed of thermal displacements and noise."),
-    output: Path = typer.Option(Path("image.tif"), "--output", "-o", help="Image to write: .tif, .npy or .png."),
+    output: Path = typer.Option(Path("image.tif"), "--output", "-o", help="Calibrated TIFF to write."),
     energy: float = typer.Option(300e3, help="Beam energy, eV."),
     sampling: float = typer.Option(0.2, help="Pixel size, Å."),
     configurations: int = typer.Option(8, help="Thermal configurations."),
@@ -25,18 +27,19 @@ def command(
     """Scatter electrons through a structure and form one noisy image of it."""
     from exitwave.core import Stream
     from exitwave.imaging import image
+    from exitwave.micrographs import write_tiff
     from exitwave.scattering import scatter
-    from exitwave.structure import Structure
+    from exitwave.structure import read
 
     stream = Stream(seed)
     wave = scatter(
-        Structure.read(structure),
+        read(structure),
         stream=stream / "thermal",
         energy=energy,
         sampling=sampling,
         configurations=configurations,
     )
     micrograph = image(wave, stream=stream / "noise", defocus=defocus, focal_spread=focal_spread, dose=dose)
-    micrograph.write(output)
+    write_tiff(micrograph.array, output, micrograph.pixel_size)
     height, width = micrograph.array.shape
     console.print(f"Wrote [bold]{output}[/]: {width} × {height} pixels of {micrograph.pixel_size:.4g} Å.")

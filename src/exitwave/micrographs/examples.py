@@ -21,10 +21,10 @@ _SHIPPED = Path(__file__).with_name("examples")
 
 
 class LabelledPair(NamedTuple):
-    """A micrograph and what a person marked as particle in it: bool (y, x)."""
+    """A micrograph and what a person marked as particle in it: bool (y, x), or None where nobody did."""
 
     micrograph: Micrograph
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None
 
 
 def example_files() -> list[Path]:
@@ -41,15 +41,17 @@ def example_files() -> list[Path]:
     return [_SHIPPED / row["image"] for row in _rows(_SHIPPED)]
 
 
-def labelled_pairs(folder: str | Path | None = None) -> Iterator[LabelledPair]:
+def labelled_pairs(folder: str | Path | None = None, *, labelled_only: bool = True) -> Iterator[LabelledPair]:
     """Yield the labelled micrographs of a folder, or the ten that come with exitwave.
 
     Parameters
     ----------
     folder
-        A folder with ``index.csv``: columns ``image``, ``mask`` (rows without one are left out) and
+        A folder with ``index.csv``: columns ``image``, ``mask`` (empty where there is none) and
         ``pixel_size_nm``; every other column is kept in the micrograph's ``metadata["index"]``. A pixel size
         that is no number counts as unknown.
+    labelled_only
+        Whether to leave out micrographs without a mask; otherwise their mask is None.
 
     Raises
     ------
@@ -64,16 +66,19 @@ def labelled_pairs(folder: str | Path | None = None) -> Iterator[LabelledPair]:
     """
     place = _SHIPPED if folder is None else Path(folder)
     for row in _rows(place):
-        if not row.get("mask"):
+        if labelled_only and not row.get("mask"):
             continue
         image = read(place / row["image"], pixel_size=_pixel_size(row))
+        labelled = replace(image, metadata={**image.metadata, "index": row})
+        if not row.get("mask"):
+            yield LabelledPair(labelled, None)
+            continue
         mask = read(place / row["mask"]).array
         if mask.shape != image.array.shape:
             raise MicrographError(
                 f"{row['mask']} is {mask.shape} and {row['image']} is {image.array.shape}; "
                 "a mask has the shape of its image."
             )
-        labelled = replace(image, metadata={**image.metadata, "index": row})
         yield LabelledPair(labelled, mask > mask.max() / 2 if mask.any() else mask.astype(bool))
 
 

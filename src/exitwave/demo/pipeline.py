@@ -1,0 +1,122 @@
+"""The demo's path: generate a data set, train on it, segment real micrographs, write the report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from exitwave.core import DatasetError, Number, Reporter, Spec
+from exitwave.dataset import Dataset, Recipe, generate
+from exitwave.demo.report import write_report
+from exitwave.demo.segmented import segmented
+from exitwave.demo.stages import Ledger, Stage
+from exitwave.learning import Network, Scores, train
+
+__all__ = ["Demo", "DemoResult", "demo_recipe", "run"]
+
+
+class Demo(Spec):
+    """How the demo trains."""
+
+    epochs: Annotated[int, Number("a number of epochs", at_least=1, whole=True, fixed=True)] = 6
+    seed: Annotated[int, Number("a seed", whole=True, fixed=True)] = 1
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the demo wrote its report, what it scored and what each stage cost."""
+
+    report: Path
+    scores: Mapping[str, Scores]
+    stages: tuple[Stage, ...]
+
+
+def demo_recipe(structures: int | None = None) -> Recipe:
+    """Return the recipe of the demo, with another number of structures where one is given."""
+    recipe = Recipe.read("demo")
+    if structures is None:
+        return recipe
+    data = recipe.to_dict()
+    data["structures"]["count"] = structures
+    return Recipe.parse(data)
+
+
+def run(
+    folder: Path | str,
+    recipe: Recipe,
+    settings: Demo | None = None,
+    *,
+    micrographs: Sequence[Path] = (),
+    workers: int | None = None,
+    progress: Reporter | None = None,
+) -> DemoResult:
+    """Run the demo in ``folder``, or go on with what an earlier run left there.
+
+    Parameters
+    ----------
+    folder
+        Where data set, network, segmentations and report are written.
+    recipe
+        What is simulated.
+    settings
+        How the network is trained.
+    micrographs
+        Folders of further real micrographs, beside the shipped ones.
+    workers
+        Processes that simulate; one per core if None.
+    progress
+        Called with the progress of every stage.
+
+    Raises
+    ------
+    DatasetError
+        If the folder belongs to another demo, cannot be written, or the disk is full.
+    """
+    folder = Path(folder)
+    settings = settings or Demo()
+    _claim(folder, recipe, settings)
+    ledger = Ledger(folder / "stages.json")
+    cores = workers or len(os.sched_getaffinity(0))
+    with ledger.measure("generate"):
+        data = generate(recipe, folder / "data", workers=cores, progress=progress)
+    with ledger.measure("train"):
+        network = _trained(data, settings, folder / "network", progress)
+    with ledger.measure("segment", fresh=True):
+        groups = segmented(network, micrographs, folder / "segmented", progress)
+    with ledger.measure("report", fresh=True):
+        report = write_report(folder / "report.html", recipe, data, network, groups, ledger.stages, progress=progress)
+    scores = {group.name: group.scores for group in groups if group.scores is not None}
+    return DemoResult(report, scores, ledger.stages)
+
+
+def _claim(folder: Path, recipe: Recipe, settings: Demo) -> None:
+    """Write down which demo the folder holds, or refuse if it holds another."""
+    mine: dict[str, Any] = {"recipe": recipe.identity, "settings": settings.to_dict()}
+    path = folder / "demo.json"
+    if path.exists():
+        try:
+            theirs = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            theirs = None
+        if theirs != mine:
+            raise DatasetError(
+                f"{folder} holds a demo with other settings; name another folder with --folder, or delete this one."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(mine), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _trained(data: Dataset, settings: Demo, folder: Path, progress: Reporter | None) -> Network:
+    finished = folder / "network.safetensors"
+    if finished.exists():
+        return Network.load(finished)
+    network = train(data, epochs=settings.epochs, seed=settings.seed, folder=folder, progress=progress)
+    network.save(finished)
+    return network
