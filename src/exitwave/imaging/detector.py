@@ -153,8 +153,8 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
 def spread(image: torch.Tensor, c1: Any, c2: Any, c3: Any, c4: Any) -> torch.Tensor:
     """Return an image (..., y, x) after the modulation transfer function; gradients flow through all arguments."""
     rows, columns = image.shape[-2:]
-    fy = torch.fft.fftfreq(rows, device=image.device)
-    fx = torch.fft.rfftfreq(columns, device=image.device)
+    fy = torch.fft.fftfreq(rows, dtype=image.dtype, device=image.device)
+    fx = torch.fft.rfftfreq(columns, dtype=image.dtype, device=image.device)
     mtf = transfer((fy[:, None] ** 2 + fx**2).sqrt(), c1, c2, c3, c4)
     result: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(image) * mtf, s=(rows, columns))
     return result

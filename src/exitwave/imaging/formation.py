@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import pi, sqrt
+from math import pi
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from exitwave.core import OpticsError, Stream, number
@@ -15,6 +16,7 @@ from exitwave.imaging.coherence import aperture, focal_spread_nodes, spatial_env
 from exitwave.imaging.detector import detect
 from exitwave.imaging.filters import median3
 from exitwave.imaging.inelastic import plasmon_contrast
+from exitwave.imaging.kernels import accumulate, bend
 from exitwave.imaging.spec import Imaging
 from exitwave.scattering.electron import wavelength
 
@@ -175,19 +177,44 @@ def _intensities(
     rows, columns = angles(shape, sampling, energy, spectrum.device)
     nodes = conditions.focal_nodes if _positive(conditions.focal_spread) else 1
     unit_foci, weights = focal_spread_nodes(1.0, nodes)
-    total: torch.Tensor | None = None
-    for focus, weight in zip(unit_foci, weights, strict=True):
-        # exp(iπλf k²) is a product of one factor per axis
-        shift = (pi / wavelength(energy) * focus * conditions.focal_spread)[:, None]
-        along_y, along_x = (_phasor((shift * axis**2).float()) for axis in (rows, columns))
-        factor = (sqrt(weight / configurations) * along_y)[:, :, None] * along_x[:, None, :]
-        beams = (lens * factor)[:, None] * spectrum
+    # exp(iπλf k²) is a product of one factor per axis; the weight of the focus goes with one of them
+    shifts = pi / wavelength(energy) * torch.as_tensor(unit_foci, device=spectrum.device)[:, None]
+    shifts = (shifts * conditions.focal_spread)[..., None]
+    scale = torch.as_tensor(np.sqrt(weights / configurations), device=spectrum.device)[:, None, None]
+    along_y = _phasor((shifts * rows**2).float()) * scale.to(lens)
+    along_x = _phasor((shifts * columns**2).float())
+    if spectrum.device.type != "cpu" or (
+        torch.is_grad_enabled() and any(value.requires_grad for value in (spectrum, lens, along_y))
+    ):
+        total = _sum(spectrum, lens, along_y, along_x)
+    else:
+        total = _sum_fused(spectrum, lens, along_y, along_x)
+    return plasmon_contrast(total, conditions.contrast.float())
+
+
+def _sum(spectrum: torch.Tensor, lens: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tensor) -> torch.Tensor:
+    """Return the sum over foci and configurations, (n, y, x), on any device and with gradients."""
+    total = torch.zeros(())
+    for y, x in zip(along_y, along_x, strict=True):
+        beams = (lens * (y[:, :, None] * x[:, None, :]))[:, None] * spectrum
         # squares are summed over configurations before real and imaginary parts, which lie side by side in memory
         power = torch.view_as_real(torch.fft.ifft2(beams, norm="forward")).square().sum(1)
-        total = power if total is None else total + power
-    if total is None:
-        raise OpticsError("the number of foci is 0; it is 1 or more.")
-    return plasmon_contrast(total[..., 0] + total[..., 1], conditions.contrast.float())
+        total = power if total.ndim == 0 else total + power
+    return total[..., 0] + total[..., 1]
+
+
+def _sum_fused(
+    spectrum: torch.Tensor, lens: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tensor
+) -> torch.Tensor:
+    """Return what ``_sum`` does, one transform at a time, as the cache of a CPU core likes it."""
+    total = torch.zeros(lens.shape, dtype=torch.float32)
+    beams = torch.empty(lens.shape[1:], dtype=torch.complex64)
+    for index in range(len(lens)):
+        for configuration in spectrum:
+            for y, x in zip(along_y[:, index], along_x[:, index], strict=True):
+                bend(configuration.numpy(), lens[index].numpy(), y.numpy(), x.numpy(), beams.numpy())
+                accumulate(torch.fft.ifft2(beams, norm="forward").numpy(), total[index].numpy())
+    return total
 
 
 def _phasor(phase: torch.Tensor) -> torch.Tensor:

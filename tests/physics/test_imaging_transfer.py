@@ -1,0 +1,222 @@
+"""Published numbers and exact relations of phase-contrast transfer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import pi, sqrt
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from exitwave.imaging import Aberrations, Conditions, Imaging, intensities, transfer_function
+from exitwave.imaging.aberrations import ORDERS, chi, coefficients
+from exitwave.imaging.coherence import temporal_envelope
+from exitwave.imaging.detector import spread
+from exitwave.scattering import scatter
+from exitwave.scattering.electron import wavelength
+from exitwave.structure import Structure
+
+MM = 1e7
+
+
+def along_x(spec: Aberrations, defocus: float, energy: float, q: np.ndarray) -> np.ndarray:
+    columns = torch.from_numpy(q) * wavelength(energy)
+    return chi(coefficients(spec, defocus), torch.zeros(1, dtype=torch.float64), columns, energy)[0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("energy", "cs", "scherzer", "extended", "zero"),
+    [
+        (300e3, 1.2, 583, 595, 0.5059),
+        (300e3, 0.6, 412, 421, 0.6017),
+        (200e3, 1.0, 601, 613, 0.4416),
+        (200e3, 1.3, 685, 699, 0.4136),
+    ],
+)
+def test_scherzer(energy: float, cs: float, scherzer: float, extended: float, zero: float) -> None:
+    length = cs * MM * wavelength(energy)
+    assert 1.2 * sqrt(length) == pytest.approx(scherzer, abs=0.6)
+    defocus = sqrt(1.5 * length)
+    assert defocus == pytest.approx(extended, abs=0.6)
+    q = np.linspace(0.05, 0.8, 75001)
+    phase = along_x(Aberrations(C30=cs * MM), defocus, energy, q)
+    assert phase.min() == pytest.approx(-0.75 * pi, abs=1e-3)  # the passband of extended Scherzer focus
+    contrast = np.sin(phase)
+    first = q[1:][np.diff(np.sign(contrast)) != 0]
+    assert first[0] == pytest.approx(zero, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("defocus", "zeros"), [(100.0, [0.7127, 1.0079, 1.2344, 1.4254]), (500.0, [0.3187, 0.4507, 0.5521, 0.6375])]
+)
+def test_zeros_of_defocus_alone(defocus: float, zeros: list[float]) -> None:
+    phase = along_x(Aberrations(), defocus, 300e3, np.array(zeros))
+    np.testing.assert_allclose(np.sin(phase), 0, atol=2e-3)
+    np.testing.assert_allclose(-phase / pi, [1, 2, 3, 4], atol=1e-3)
+
+
+def test_temporal_envelope_has_the_published_information_limits() -> None:
+    none = torch.zeros(1, dtype=torch.float64)
+    for std, q in ((10, 1.798), (15, 1.468), (20, 1.272), (30, 1.038)):
+        k = torch.tensor([q * wavelength(300e3)], dtype=torch.float64)
+        assert float(temporal_envelope(none, k, torch.tensor(float(std)), 300e3)) == pytest.approx(
+            np.exp(-2), rel=5e-3
+        )
+    for q, value in ((1 / 2.3546, 0.9861), (1 / 2.0391, 0.9754), (1 / 1.4419, 0.9052), (1 / 1.2297, 0.8284)):
+        k = torch.tensor([q * wavelength(300e3)], dtype=torch.float64)
+        assert float(temporal_envelope(none, k, torch.tensor(15.0), 300e3)) == pytest.approx(value, abs=1e-4)
+
+
+def weak(
+    scale: float, shape: tuple[int, int] = (96, 128), sampling: tuple[float, float] = (0.25, 0.2)
+) -> SimpleNamespace:
+    """A weak phase object of blobs at random places, band-limited by their size."""
+    sampling = (0.25, 0.2)
+    rng = np.random.default_rng(4)
+    y, x = (np.arange(n) * s for n, s in zip(shape, sampling, strict=True))
+    phase = np.zeros(shape)
+    for cy, cx in rng.random((12, 2)) * [y[-1], x[-1]]:
+        phase += np.exp(-((y[:, None] - cy) ** 2 + (x - cx) ** 2) / (2 * 0.4**2))
+    phase = torch.from_numpy(scale * phase)
+    return SimpleNamespace(
+        array=torch.polar(torch.ones_like(phase), phase)[None], sampling=sampling, energy=300e3, phase=phase
+    )
+
+
+def linear(wave: SimpleNamespace, lens: torch.Tensor) -> torch.Tensor:
+    """First-order image 1 + 2 σv * F⁻¹[sin χ …] for a lens without odd aberrations."""
+    return 1 + 2 * torch.fft.ifft2(torch.fft.fft2(wave.phase) * -lens.imag.double()).real
+
+
+def test_the_weak_phase_limit_is_reached_linearly() -> None:
+    spec = Imaging(defocus=100.0, focal_spread=0.0, aberrations={"C30": "0.01 mm", "C12": 20.0, "phi12": 30.0})
+    errors = []
+    for scale in (1.0, 0.25, 0.0625):
+        wave = weak(scale)
+        lens = transfer_function(Conditions.of([spec]), (96, 128), wave.sampling, wave.energy)[0]
+        expected = linear(wave, lens)
+        found = intensities(wave, [spec])[0].double()
+        errors.append(float((found - expected).norm() / (expected - 1).norm()))
+    assert errors[0] < 0.5
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.15)
+    assert errors[1] / errors[2] == pytest.approx(4, rel=0.15)
+
+
+def test_focal_averaging_equals_the_envelope_in_the_weak_limit_only() -> None:
+    for scale, alike in ((0.002, True), (1.0, False)):
+        wave = weak(scale)
+        summed, damped = intensities(
+            wave, [Imaging(defocus=60.0, focal_spread=20.0, focal_nodes=nodes) for nodes in (11, 1)]
+        )
+        error = float((summed - damped).norm() / (damped - 1).norm())
+        assert (error < 0.01) is alike
+
+
+def test_a_weak_object_shows_least_at_zero_and_opposite_contrast_at_opposite_focus() -> None:
+    wave = weak(0.002)
+    foci = (-80.0, 0.0, 80.0)
+    over, zero, under = intensities(wave, [Imaging(defocus=f, focal_spread=0.0) for f in foci]).double()
+    assert float(zero.std()) < 0.02 * float(under.std())
+    assert float((over + under - 2).norm() / (under - 1).norm()) < 0.02
+    # atoms are dark at underfocus
+    dark = int(wave.phase.argmax())
+    assert float(under.reshape(-1)[dark]) < 1 < float(over.reshape(-1)[dark])
+
+
+def test_an_asymmetric_lens_on_an_oblong_grid_equals_its_definition() -> None:
+    """Every beam by hand: catches swapped axes, doubled radians, mirrored azimuths, wrong powers."""
+    shape, sampling = (7, 12), (0.6, 0.35)
+    generator = torch.Generator().manual_seed(2)
+    wave = SimpleNamespace(
+        array=torch.randn(1, *shape, dtype=torch.complex64, generator=generator), sampling=sampling, energy=200e3
+    )
+    rng = np.random.default_rng(5)
+    sizes = {order: 10.0 ** (1.2 * order[0]) * rng.uniform(0.5, 2) for order in ORDERS}
+    turns = {order: rng.uniform(-90, 90) for order in ORDERS}
+    fields = {f"C{n}{m}": sizes[n, m] for n, m in ORDERS if (n, m) != (1, 0)}
+    fields |= {f"phi{n}{m}": turns[n, m] for n, m in ORDERS if m}
+    spec = Imaging(defocus=-sizes[1, 0], focal_spread=0.0, aberrations=fields)
+    spectrum = np.fft.fft2(wave.array[0].numpy().astype(complex))
+    lam = wavelength(200e3)
+    for i, ky in enumerate(np.fft.fftfreq(shape[0], sampling[0])):
+        for j, kx in enumerate(np.fft.fftfreq(shape[1], sampling[1])):
+            alpha, phi = lam * np.hypot(kx, ky), np.arctan2(ky, kx)
+            phase = sum(
+                alpha ** (n + 1) / (n + 1) * sizes[n, m] * np.cos(m * (phi - np.deg2rad(turns[n, m] if m else 0)))
+                for n, m in ORDERS
+            )
+            spectrum[i, j] *= np.exp(-2j * pi / lam * phase)
+    expected = np.abs(np.fft.ifft2(spectrum)) ** 2
+    np.testing.assert_allclose(intensities(wave, [spec])[0].numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_five_atoms_of_kirkland() -> None:
+    """Kirkland, Advanced Computing in Electron Microscopy, figure 5.12: C, Si, Cu, Au, U in a row."""
+    x = np.array([5.0, 15.0, 25.0, 35.0, 45.0])
+    atoms = Structure(
+        positions=np.stack([x, np.full(5, 25.0), np.full(5, 1.0)], axis=1),
+        numbers=np.array([6, 14, 29, 79, 92], np.int32),
+        cell=np.diag([50.0, 50.0, 2.0]),
+        objects=np.zeros(5, np.int32),
+        grains=np.zeros(5, np.int32),
+        thermal=np.full(5, np.nan),
+        names=("atoms",),
+        roles=("particle",),
+    )
+    wave = scatter(
+        atoms, energy=200e3, grid=(512, 512), potential_sampling=None, thermal=False, particle_wave=False,
+        parametrization="kirkland", slice_thickness=2.0,
+    )  # fmt: skip
+    spec = Imaging(defocus=700.0, focal_spread=0.0, aperture=10.37, aberrations={"C30": "1.3 mm"})
+    seen = intensities(wave, [spec])[0].numpy()
+    assert seen.min() == pytest.approx(0.7243, abs=0.004)
+    assert seen.max() == pytest.approx(1.0308, abs=0.002)
+    columns = np.round(x / 50 * 512).astype(int)
+    np.testing.assert_allclose(seen[256, columns], [0.9486, 0.8973, 0.8908, 0.8011, 0.7243], atol=0.004)
+
+
+@pytest.mark.parametrize("name", ["defocus", "C12", "C30", "focal_spread", "convergence", "contrast"])
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    wave = weak(0.4, (24, 32))
+    spec = Imaging(
+        defocus=70.0, focal_spread=12.0, focal_nodes=5, convergence=0.5, contrast=0.8,
+        aberrations={"C12": 30.0, "phi12": 20.0, "C30": 2e5},
+    )  # fmt: skip
+    target = torch.rand(24, 32, generator=torch.Generator().manual_seed(1))
+    base = Conditions.of([spec])
+    steps = {"defocus": 0.5, "C12": 0.5, "C30": 3e3, "focal_spread": 0.2, "convergence": 0.02, "contrast": 0.01}
+
+    def loss(change: torch.Tensor) -> torch.Tensor:
+        if name in ("focal_spread", "convergence", "contrast"):
+            conditions = replace(base, **{name: getattr(base, name) + change})
+        else:
+            direction = torch.zeros(1, len(ORDERS), dtype=torch.complex128)
+            order = {"defocus": (1, 0), "C12": (1, 2), "C30": (3, 0)}[name]
+            direction[0, ORDERS.index(order)] = -1 if name == "defocus" else 1
+            conditions = replace(base, coefficients=base.coefficients + direction * change)
+        return ((intensities(wave, conditions)[0] - target) ** 2).sum().double()
+
+    change = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    loss(change).backward()
+    step = steps[name]
+    numeric = float(loss(torch.tensor(step)) - loss(torch.tensor(-step))) / (2 * step)
+    assert change.grad is not None
+    assert float(change.grad) == pytest.approx(numeric, rel=0.02)
+
+
+def test_the_camera_passes_gradients() -> None:
+    image = torch.rand(16, 16, dtype=torch.float64, requires_grad=True)
+    c = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (0.97, 0.08, 0.5, 2.3)]
+    weights = torch.rand(16, 16, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda *given: (spread(*given) * weights).sum(), (image, *c))
+
+
+def test_with_and_without_gradients_images_are_the_same() -> None:
+    wave = weak(0.8)
+    spec = Imaging(defocus=70.0, aberrations="team", convergence=0.2)
+    plain = intensities(wave, [spec])
+    conditions = Conditions.of([spec])
+    conditions.coefficients.requires_grad_(True)
+    torch.testing.assert_close(intensities(wave, conditions).detach(), plain, rtol=1e-4, atol=1e-5)
