@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -79,6 +80,14 @@ class ArrayData:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    @property
+    def content(self) -> str:
+        """The hash of images, labels and pixel sizes."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self._images, self._labels, self.pixel_sizes):
+            digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def images(self, indices: ArrayLike) -> NDArray[Any]:
         """Return images (n, y, x)."""

@@ -64,9 +64,13 @@ class Normalisation(Spec):
         step += step % 2 == 0
         flat = images[..., ::step, ::step].flatten(-2)
         last = flat.shape[-1] - 1
-        ordered = flat.sort(dim=-1).values
-        low, high = (ordered[..., round(last * q / 100), None, None] for q in (self.low, self.high))
-        return low, high
+        places = [round(last * q / 100) for q in (self.low, self.high)]
+        if flat.device.type == "cpu":  # selecting is five times as fast as sorting there
+            low, high = (flat.kthvalue(place + 1, dim=-1).values for place in places)
+        else:
+            ordered = flat.sort(dim=-1).values
+            low, high = (ordered[..., place] for place in places)
+        return low[..., None, None], high[..., None, None]
 
 
 def _safe(scale: torch.Tensor) -> torch.Tensor:
