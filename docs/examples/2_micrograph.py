@@ -40,6 +40,7 @@ images:
   defocus: {uniform: [-900, 900]}
   focal_spread: {uniform: [8, 35]}
   focal_nodes: 3
+  aperture: {mixture: [0, {uniform: [5, 20]}]}   # mrad; 0 is none
   aberrations: residual
   contrast: {uniform: [0.6, 1]}
   dose: {loguniform: [100, 4000]}
