@@ -10,9 +10,11 @@ from sphinx_gallery.scrapers import figure_rst
 
 def shown(block: tuple[str, str, int], block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
     """Save the figure that is the value of the block's last line, and return the reST that shows it."""
-    value = block_vars["example_globals"].pop("___", None)
+    names = block_vars["example_globals"]
+    value = names.get("___")
     if not isinstance(value, Figure):
         return ""
+    names["___"] = None  # shown once
     path = next(block_vars["image_path_iterator"])
     value.savefig(path, dpi=110, bbox_inches="tight", facecolor="white")
     return str(figure_rst([path], gallery_conf["src_dir"]))
