@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "CalibrationWarning": "files",
+    "FringeField": "fringes",
     "LabelledPair": "examples",
     "LogNormal": "sizes",
     "Predictor": "segmentation",
     "Segmentation": "segmentation",
+    "bragg_filter": "fringes",
     "example_files": "examples",
     "fill_missing": "clean",
     "fit_lognormal": "sizes",
     "flatten": "clean",
     "frames": "files",
+    "fringe_field": "fringes",
     "illumination": "clean",
     "labelled_pairs": "examples",
+    "lattice_peaks": "lattice",
     "overlay": "pictures",
     "particle_table": "particles",
+    "plane_spacings": "lattice",
     "read": "files",
     "remove_outliers": "clean",
     "save": "outputs",
@@ -56,13 +61,20 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "save",
     "write_table",
     "write_tiff",
+    "lattice_peaks",
+    "plane_spacings",
+    "bragg_filter",
+    "fringe_field",
+    "FringeField",
 ]
 
 if TYPE_CHECKING:
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
     from exitwave.micrographs.files import CalibrationWarning, frames, read
+    from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate
+    from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
     from exitwave.micrographs.outputs import save, write_table, write_tiff
     from exitwave.micrographs.particles import particle_table
     from exitwave.micrographs.pictures import overlay
