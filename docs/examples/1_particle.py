@@ -75,7 +75,8 @@ image.record["defocus"], image.record["dose"], image.record["stream"]
 image.show()
 
 # %%
-# The twin shows in the power spectrum as two lattices that share one row of spots, the one across the twin plane.
+# In the power spectrum, the spots in the direction across the twin plane belong to both grains. The others come in
+# pairs, one from each grain, mirror images of each other, with streaks between them.
 
 image.power_spectrum().show()
 
