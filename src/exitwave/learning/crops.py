@@ -34,7 +34,7 @@ class Crops(Spec):
     torch.Size([1, 192, 192])
     """
 
-    size: Annotated[int, Number("a crop size", "px", at_least=32, at_most=4096, whole=True, fixed=True)] = 256
+    size: Annotated[int, Number("a crop size", "px", at_least=32, at_most=4096, whole=True, fixed=True)] = 192
     pixel_size: Annotated[float, Number("a pixel size", "Å", above=0, fixed=True)] = 0.4
     scale: Annotated[float | Distribution, Number("a scale", above=0)] = LogUniform(0.8, 1.25)
 

@@ -1,0 +1,110 @@
+"""What training and prediction cost, as ratios to the bare arithmetic in the same run."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from exitwave.core import Stream
+from exitwave.learning import Crops, Net, Network, Normalisation, Stored, Training, build
+from exitwave.learning.loop import run
+from exitwave.learning.losses import cross_entropy_dice
+from exitwave.learning.memory import keep_memory
+from exitwave.learning.networks import channels_last
+
+STEPS, BATCH, SIZE = 6, 8, 128
+NET = Net(width=0.25)
+
+
+@pytest.fixture(scope="module")
+def source():
+    keep_memory()
+    random = np.random.default_rng(1)
+    images = random.poisson(40, (BATCH * STEPS, 2 * SIZE, 2 * SIZE))
+    return Stored(images, images > 50, 0.2, Crops(size=SIZE))
+
+
+def bare_loop(source):
+    network = channels_last(build(NET))
+    optimizer = torch.optim.AdamW(network.parameters(), foreach=True)
+    batch = source.batch(0, BATCH, Stream(1))
+    images = Normalisation()(batch.images).contiguous(memory_format=torch.channels_last)
+    seconds = []
+    for _ in range(STEPS):
+        start = time.process_time()
+        optimizer.zero_grad()
+        cross_entropy_dice(network(images), batch.labels).backward()
+        optimizer.step()
+        seconds.append(time.process_time() - start)
+    return seconds
+
+
+def test_a_training_step_against_a_bare_loop(source, tmp_path, capsys):
+    spec = Training(net=NET, crops=source.crops, batch=BATCH, epochs=1)
+    validation = source.batch(0, 2, Stream(2))
+    bare = min(bare_loop(source))
+    times = []
+    run(
+        source, validation, spec, Stream(1), tmp_path, "key", torch.device("cpu"),
+        lambda _: times.append(time.process_time()), None, checkpoints=False,
+    )  # fmt: skip
+    ours = min(np.diff(times))
+    with capsys.disabled():
+        print(f"\ntraining step: {ours / bare:.2f} × a bare loop with fixed data ({BATCH / bare:.1f} crops/s bare)")
+    assert ours < 1.6 * bare  # 1.2 on a quiet machine; crops, augmentation and averaging included
+
+
+def test_waiting_for_data(source, tmp_path, capsys):
+    spec = Training(net=NET, crops=source.crops, batch=BATCH, epochs=1)
+    validation = source.batch(0, 2, Stream(2))
+    _, _, facts = run(
+        source, validation, spec, Stream(1), tmp_path, "key", torch.device("cpu"), None, None, checkpoints=False
+    )
+    with capsys.disabled():
+        print(f"\ntraining waited for data {facts['waited_for_data']:.1%} of the time")
+    assert facts["waited_for_data"] < 0.25
+
+
+_MEMORY = """
+import sys, time, torch
+from exitwave.learning import Net, build
+from exitwave.learning.memory import keep_memory
+torch.set_num_threads(1)
+if sys.argv[1] == "keep":
+    keep_memory()
+network, images = build(Net()), torch.rand(8, 1, 192, 192)
+network(images).sum().backward()
+start = time.process_time()
+for _ in range(3):
+    network(images).sum().backward()
+print(time.process_time() - start)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_keeping_memory(capsys):
+    seconds = {
+        how: float(subprocess.run([sys.executable, "-c", _MEMORY, how], capture_output=True, check=True).stdout)
+        for how in ("keep", "return")
+    }
+    with capsys.disabled():
+        print(f"\nsteps without keep_memory cost {seconds['return'] / seconds['keep']:.2f} × those with it")
+    assert seconds["keep"] < 1.2 * seconds["return"]
+
+
+def test_prediction_of_large_images(capsys):
+    network = Network(NET, build(NET).state_dict(), 0.4, Normalisation())
+    image = np.random.default_rng(1).random((1024, 1024), dtype=np.float32)
+    network.predict(image[:512, :512], 0.4)
+    start = time.process_time()
+    network.predict(image[:512, :512], 0.4)
+    one = time.process_time() - start
+    start = time.process_time()
+    network.predict(image, 0.4)
+    tiled = time.process_time() - start
+    with capsys.disabled():
+        print(f"\n1024² px in tiles: {tiled / one:.1f} × 512² px in one piece ({one:.2f} CPU-s); 9 tiles")
+    assert tiled < 14 * one
