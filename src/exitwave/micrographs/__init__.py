@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "Batch": "batch",
     "CalibrationWarning": "files",
+    "Estimate": "summary",
     "FringeField": "fringes",
     "LabelledPair": "examples",
     "LogNormal": "sizes",
@@ -18,6 +20,7 @@ _HOMES = {
     "bragg_filter": "fringes",
     "example_files": "examples",
     "fill_missing": "clean",
+    "find_micrographs": "batch",
     "fit_lognormal": "sizes",
     "flatten": "clean",
     "frames": "files",
@@ -32,8 +35,12 @@ _HOMES = {
     "remove_outliers": "clean",
     "save": "outputs",
     "segment": "segmentation",
+    "segment_folder": "batch",
     "separate": "instances",
     "size_histogram": "sizes",
+    "summarise": "summary",
+    "write_coco": "exports",
+    "write_rois": "exports",
     "write_table": "outputs",
     "write_tiff": "outputs",
 }
@@ -61,6 +68,13 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "save",
     "write_table",
     "write_tiff",
+    "write_rois",
+    "write_coco",
+    "find_micrographs",
+    "segment_folder",
+    "Batch",
+    "summarise",
+    "Estimate",
     "lattice_peaks",
     "plane_spacings",
     "bragg_filter",
@@ -69,8 +83,10 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
 ]
 
 if TYPE_CHECKING:
+    from exitwave.micrographs.batch import Batch, find_micrographs, segment_folder
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
+    from exitwave.micrographs.exports import write_coco, write_rois
     from exitwave.micrographs.files import CalibrationWarning, frames, read
     from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate
@@ -80,6 +96,7 @@ if TYPE_CHECKING:
     from exitwave.micrographs.pictures import overlay
     from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
     from exitwave.micrographs.sizes import LogNormal, fit_lognormal, size_histogram
+    from exitwave.micrographs.summary import Estimate, summarise
 
 
 def __getattr__(name: str) -> Any:

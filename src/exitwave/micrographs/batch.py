@@ -1,0 +1,292 @@
+"""Many files: segmented one after another, resumed where interrupted, with the bad ones named at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exitwave.core.errors import MicrographError
+from exitwave.core.progress import Progress, Reporter
+from exitwave.core.spec import canonical_json
+from exitwave.micrographs.files import frames
+from exitwave.micrographs.formats import EXTENSIONS
+from exitwave.micrographs.outputs import save, write_table, write_whole
+from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
+from exitwave.micrographs.sizes import size_histogram
+from exitwave.micrographs.summary import Estimate, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Batch", "find_micrographs", "segment_folder"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What came of many micrographs.
+
+    Parameters
+    ----------
+    folder
+        Where the results are.
+    images
+        One row per image: ``image``, ``file``, ``frame``, ``pixel_size_nm``, ``height_nm``, ``width_nm``,
+        ``particles``, ``coverage``.
+    particles
+        Every image's particle table, with the column ``image`` in front.
+    failures
+        The files that could not be segmented, and why.
+    summary
+        Sizes and densities over all images: see :func:`~exitwave.micrographs.summarise`.
+    """
+
+    folder: Path
+    images: pd.DataFrame
+    particles: pd.DataFrame
+    failures: Mapping[str, str]
+    summary: Mapping[str, Estimate]
+
+    def __repr__(self) -> str:
+        bad = f", {len(self.failures)} failed" if self.failures else ""
+        return f"Batch({self.folder.name}: {len(self.images)} images, {len(self.particles)} particles{bad})"
+
+    def show(self) -> Figure:
+        """Return the histogram of all whole particles."""
+        return size_histogram(self.particles, title=f"{len(self.images)} images")
+
+
+def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return the files that ``sources`` name: files as they are, folders by what is in them, at any depth.
+
+    Files in folders count by their ending; an ``.emi`` counts through its ``.ser``. Hidden ones do not.
+
+    Raises
+    ------
+    MicrographError
+        If a source does not exist or there is no micrograph at all.
+    """
+    found: dict[Path, None] = {}
+    listed = [sources] if isinstance(sources, str | Path) else list(sources)
+    for source in map(Path, listed):
+        if source.is_dir():
+            inside = (p for p in source.rglob("*") if p.suffix.lower() in EXTENSIONS and p.suffix.lower() != ".emi")
+            hidden = (p for p in inside if not any(part.startswith(".") for part in p.relative_to(source).parts))
+            found.update(dict.fromkeys(sorted(p for p in hidden if p.is_file())))
+        elif source.exists():
+            found[source] = None
+        else:
+            raise MicrographError(f"{source} does not exist; give files or folders of micrographs.")
+    if not found:
+        raise MicrographError(
+            f"there are no micrographs in {', '.join(map(str, listed)) or 'an empty list'}; known endings are "
+            f"{' '.join(EXTENSIONS)}."
+        )
+    return list(found)
+
+
+def segment_folder(
+    sources: str | Path | Iterable[str | Path],
+    network: Predictor,
+    folder: str | Path,
+    *,
+    seed: int,
+    pixel_size: float | None = None,
+    progress: Reporter | None = None,
+    **options: Any,
+) -> Batch:
+    """Segment many files and folders into a folder of results, and sum them up.
+
+    For every image the files of :func:`~exitwave.micrographs.save`; for all of them ``images.csv``,
+    ``particles.csv``, ``particles.parquet``, ``summary.json``, ``sizes.png`` and ``failures.csv``. A file that
+    cannot be read or segmented does not stop the others. Run again, only what is new, has changed or failed is
+    done; a file counts as done by its size and time of change, the network and the options.
+
+    Parameters
+    ----------
+    sources
+        Files and folders. Results lying in a source folder are passed over.
+    network
+        Anything with ``predict(array, pixel_size)``; its ``identity``, where it has one, tells it from others.
+    folder
+        For the results; made where it does not exist.
+    seed
+        Of the summary's resampling.
+    pixel_size
+        Å/px for all images, in place of what their files say.
+    progress
+        Called after every file.
+    **options
+        Of :func:`~exitwave.micrographs.segment`.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    MicrographError
+        If there is nothing to segment or the results cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> class Dark:
+    ...     def predict(self, array, pixel_size):
+    ...         return (array < 50).astype(np.float32)
+    >>> place = Path(tempfile.mkdtemp())
+    >>> y, x = np.mgrid[:64, :64]
+    >>> np.save(place / "one.npy", np.where(np.hypot(y - 30, x - 30) < 12, 10, 100))
+    >>> segment_folder(place, Dark(), place / "results", seed=1, pixel_size=1.0)
+    Batch(results: 1 images, 1 particles)
+    """
+    target = Path(folder)
+    files = [f for f in find_micrographs(sources) if target.resolve() not in f.resolve().parents]
+    if not files:
+        raise MicrographError(f"all micrographs given lie in {target}, where the results go; choose another folder.")
+    names = _names(files)
+    how = {
+        "network": str(getattr(network, "identity", type(network).__qualname__)),
+        "pixel_size": pixel_size,
+        "options": options,
+    }
+    failures: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
+    start, resumed = time.monotonic(), 0
+    for done, (file, name) in enumerate(zip(files, names, strict=True), start=1):
+        record = target / f"{name}.json"
+        key = _key(file, how)
+        try:
+            images = _finished(record, key)
+            if images is None:
+                images = _segment_file(file, name, target, network, pixel_size, options)
+                _write_json(record, {"key": key, "images": images})
+            else:
+                resumed += 1
+        except Exception as error:  # whatever one file does, the others are to be segmented
+            if isinstance(error, MicrographError) and "cannot be written" in str(error):
+                raise
+            failures[str(file)] = str(error) or type(error).__name__
+        else:
+            rows.extend(images)
+            tables.extend(_table(target, image) for image in images)
+        if progress is not None:
+            elapsed = time.monotonic() - start
+            progress(Progress("segment", done, len(files), elapsed, resumed, len(failures), name))
+    return _finish(target, rows, tables, failures, seed)
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Return a name for every file's results: its stem, with what tells it from others where it must."""
+    taken: dict[str, int] = {}
+    for file in files:
+        taken[file.stem.casefold()] = taken.get(file.stem.casefold(), 0) + 1
+    names = []
+    for file in files:
+        if taken[file.stem.casefold()] == 1:
+            names.append(file.stem)
+        else:
+            digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=3).hexdigest()
+            names.append(f"{file.stem}-{digest}")
+    return names
+
+
+def _key(file: Path, how: Mapping[str, Any]) -> str:
+    try:
+        state = file.stat()
+    except OSError:
+        return ""
+    text = canonical_json({"size": state.st_size, "changed": state.st_mtime_ns, **how})
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _finished(record: Path, key: str) -> list[dict[str, Any]] | None:
+    """Return the images of a record that is whole and was made the same way from the same file."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        if content["key"] != key:
+            return None
+        images: list[dict[str, Any]] = content["images"]
+        whole = all((record.parent / f"{image['image']}-particles.parquet").is_file() for image in images)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return images if whole else None
+
+
+def _segment_file(
+    file: Path, name: str, target: Path, network: Predictor, pixel_size: float | None, options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    images = []
+    for micrograph in frames(file, pixel_size=pixel_size):
+        suffix = micrograph.name.removeprefix(file.stem) if micrograph.metadata["frames"] > 1 else ""
+        found = segment(micrograph, network, **options)
+        save(found, target, name + suffix)
+        images.append(_row(found, name + suffix, file))
+    return images
+
+
+def _row(found: Segmentation, name: str, file: Path) -> dict[str, Any]:
+    nm = found.micrograph.known_pixel_size() / 10
+    height, width = found.mask.shape
+    return {
+        "image": name,
+        "file": str(file),
+        "frame": int(found.micrograph.metadata["frame"]),
+        "pixel_size_nm": nm,
+        "height_nm": height * nm,
+        "width_nm": width * nm,
+        "particles": len(found),
+        "coverage": float(found.mask.mean()),
+    }
+
+
+def _table(target: Path, image: Mapping[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.read_parquet(target / f"{image['image']}-particles.parquet")
+    table.insert(0, "image", image["image"])
+    return table
+
+
+def _finish(
+    target: Path,
+    rows: list[dict[str, Any]],
+    tables: list[pd.DataFrame],
+    failures: Mapping[str, str],
+    seed: int,
+) -> Batch:
+    import pandas as pd
+
+    from exitwave.micrographs.particles import COLUMNS
+
+    columns = ["image", "file", "frame", "pixel_size_nm", "height_nm", "width_nm", "particles", "coverage"]
+    images = pd.DataFrame(rows, columns=columns)
+    filled = [table for table in tables if len(table)]
+    particles = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", *COLUMNS])
+    summary = summarise(particles, images, seed=seed) if rows else {}
+    batch = Batch(target, images, particles, failures, summary)
+    write_table(images, target / "images.csv")
+    write_table(particles, target / "particles.csv")
+    write_table(particles, target / "particles.parquet")
+    write_table(pd.DataFrame(list(failures.items()), columns=["file", "reason"]), target / "failures.csv")
+    numbers = {name: _numbers(estimate) for name, estimate in summary.items()}
+    _write_json(target / "summary.json", {"images": len(images), "particles": len(particles), **numbers})
+    write_whole(target / "sizes.png", lambda path: batch.show().savefig(path, format="png", dpi=150))
+    return batch
+
+
+def _numbers(estimate: Estimate) -> dict[str, float | None]:
+    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: number if math.isfinite(number) else None for name, number in ends.items()}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=1, allow_nan=False)
+    write_whole(path, lambda new: new.write_text(text, encoding="utf-8"))

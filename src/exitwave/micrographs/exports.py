@@ -1,0 +1,137 @@
+"""Outlines for other programs: ImageJ's ROI manager and COCO annotations."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from exitwave.core.errors import MicrographError
+from exitwave.micrographs.outputs import write_whole
+from exitwave.micrographs.segmentation import Segmentation
+
+__all__ = ["write_coco", "write_rois"]
+
+_TRACED, _SUB_PIXEL, _VERSION = 8, 128, 227
+
+
+def write_rois(segmentation: Segmentation, path: str | Path) -> Path:
+    """Write the particles' outlines as a zip file that ImageJ's ROI manager opens.
+
+    Outlines have sub-pixel coordinates; the origin is the corner of the first pixel, as in ImageJ.
+
+    Parameters
+    ----------
+    segmentation
+        What to write.
+    path
+        A name that ends in ``.zip``.
+
+    Raises
+    ------
+    MicrographError
+        If the name ends otherwise, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".zip":
+        raise MicrographError(f"the ROI file is {path.name}; a set of ImageJ ROIs is a .zip file.")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, outlines in _outlines(segmentation.instances):
+            longest = max(outlines, key=len)
+            name = f"particle-{number:04d}"
+            archive.writestr(zipfile.ZipInfo(f"{name}.roi"), _roi(longest, name))
+    return write_whole(path, lambda file: file.write_bytes(content.getvalue()))
+
+
+def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
+    """Write several segmentations as one COCO file of instance annotations.
+
+    One category, ``particle``; polygons, bounding boxes and areas in pixels, and ``score``, the mean confidence.
+    ``file_name`` is the micrograph's file where it has one.
+
+    Parameters
+    ----------
+    segmentations
+        One per image.
+    path
+        The JSON file.
+
+    Raises
+    ------
+    MicrographError
+        If the file cannot be written.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, found in enumerate(segmentations, start=1):
+        height, width = found.mask.shape
+        name = found.micrograph.metadata.get("file") or found.micrograph.name
+        images.append({"id": image_id, "file_name": name, "height": height, "width": width})
+        flat = found.instances.ravel()
+        areas = np.bincount(flat)
+        scores = np.bincount(flat, found.probability.ravel()) / np.maximum(areas, 1)
+        for number, outlines in _outlines(found.instances):
+            corners = np.concatenate(outlines)
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "segmentation": [np.round(line, 2).ravel().tolist() for line in outlines],
+                    "bbox": np.round([*low, *(high - low)], 2).tolist(),
+                    "area": int(areas[number]),
+                    "iscrowd": 0,
+                    "score": round(float(scores[number]), 4),
+                }
+            )
+    content: dict[str, Any] = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "particle"}],
+    }
+    text = json.dumps(content)
+    return write_whole(Path(path), lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def _outlines(instances: NDArray[np.int32]) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:
+    """Yield every particle's number and outer outlines, (points, 2) as x, y from the first pixel's corner."""
+    measure: Any = import_module("skimage.measure")
+    for index, box in enumerate(find_objects(instances)):
+        if box is None:
+            continue
+        inside = np.pad(instances[box] == index + 1, 1).astype(np.float32)
+        lines = []
+        for line in measure.find_contours(inside, 0.5, fully_connected="high"):
+            y, x = line[:-1, 0] + box[0].start - 0.5, line[:-1, 1] + box[1].start - 0.5
+            # Outer outlines turn one way, holes the other.
+            if np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)) > 0:
+                lines.append(np.stack([x, y], axis=1))
+        if lines:
+            yield index + 1, lines
+
+
+def _roi(points: NDArray[np.float64], name: str) -> bytes:
+    """Return one ROI in ImageJ's format (ij.io.RoiDecoder), with its name and sub-pixel points."""
+    whole = np.round(points).astype(int)
+    (left, top), (right, bottom) = whole.min(axis=0), whole.max(axis=0)
+    count = len(points)
+    second = 64 + 4 * count + 8 * count
+    head = struct.pack(">4sHBBhhhhH", b"Iout", _VERSION, _TRACED, 0, top, left, bottom, right, count & 0xFFFF)
+    head += bytes(50 - len(head)) + struct.pack(">H", _SUB_PIXEL)
+    head += bytes(60 - len(head)) + struct.pack(">i", second)
+    steps = (whole - (left, top)).T.astype(">i2").tobytes()
+    exact = points.T.astype(">f4").tobytes()
+    letters = name.encode("utf-16-be")
+    extra = bytes(16) + struct.pack(">ii", second + 64, len(name)) + bytes(40)
+    return bytes(head + steps + exact + extra + letters)

@@ -1,0 +1,162 @@
+"""Many images together: mean size, spread and density of particles, with intervals over the images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+from exitwave.core.errors import MicrographError
+from exitwave.core.streams import Stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Estimate", "summarise"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval; the ends are NaN where there is nothing to tell a spread from."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
+
+def summarise(
+    particles: pd.DataFrame, images: pd.DataFrame, *, seed: int, level: float = 0.95, resamples: int = 2000
+) -> dict[str, Estimate]:
+    r"""Return what the particles of several images say about the specimen.
+
+    An image's edge cuts large particles more often than small ones, and sizes of whole particles alone would come
+    out too small. So each whole particle of Feret diameter F in an image of W × H nm counts with the inverse of the
+    area in which it fits, :math:`w = 1/((W - F)(H - F))`. With sums over all images of total area-weight n (their
+    number), the density is :math:`\sum w/n` and the mean diameter :math:`\sum w d/\sum w`.
+
+    Intervals come from resampling whole images, as particles of one image are more alike than those of two; the
+    standard error is enlarged by :math:`\sqrt{n/(n-1)}` and taken times Student's quantile for n − 1 degrees of
+    freedom, as percentiles are too narrow for few images. From one image, its particles are resampled.
+
+    Parameters
+    ----------
+    particles
+        Particle tables, concatenated, with a column ``image``.
+    images
+        One row per image, also of those without particles: ``image``, ``height_nm``, ``width_nm``, ``coverage``.
+    seed
+        Of the resampling.
+    level
+        Confidence of the intervals.
+    resamples
+        How many.
+
+    Returns
+    -------
+    estimates
+        ``mean_diameter_nm``, ``median_diameter_nm`` and ``sigma`` (of the log-normal law), ``density_per_um2`` and
+        ``coverage`` (fraction of the area).
+
+    Raises
+    ------
+    MicrographError
+        If there are no images, or a parameter is impossible.
+
+    Source
+    ------
+    R. E. Miles, in Stochastic Geometry (1974); C. Lantuéjoul, J. Microsc. 120 (1980), the edge correction.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from exitwave.micrographs import particle_table, labelled_pairs, segment
+    >>> class Drawn:
+    ...     def __init__(self, mask):
+    ...         self.mask = mask
+    ...     def predict(self, array, pixel_size):
+    ...         return self.mask
+    >>> tables, rows = [], []
+    >>> for image, mask in labelled_pairs():
+    ...     tables.append(segment(image, Drawn(mask)).particles().assign(image=image.name))
+    ...     rows.append((image.name, 29.7, 29.7, mask.mean()))
+    >>> images = pd.DataFrame(rows, columns=["image", "height_nm", "width_nm", "coverage"])
+    >>> found = summarise(pd.concat(tables), images, seed=1)
+    >>> 3 < found["mean_diameter_nm"].low < found["mean_diameter_nm"].value < 4.5
+    True
+    """
+    if not len(images):
+        raise MicrographError("there are no images to summarise; segment at least one.")
+    if not 0 < level < 1 or resamples < 100:
+        raise MicrographError(
+            f"level is {level} and resamples {resamples}; a level lies between 0 and 1, resamples are 100 or more."
+        )
+    draw = (Stream(seed) / "bootstrap").generator()
+    sums = _image_sums(particles, images)
+    value = _estimates(sums.sum(axis=0)[None])[0]
+    count = len(sums)
+    if count > 1:
+        picks = draw.multinomial(count, np.full(count, 1 / count), size=resamples)
+        spread = _estimates(picks @ sums)
+        factor = math.sqrt(count / (count - 1)) * float(stdtrit(count - 1, 0.5 + level / 2))
+    else:
+        rows = _particle_rows(particles, images)
+        units = max(len(rows), 1)
+        picks = draw.poisson(1.0, size=(resamples, len(rows)))
+        total = picks @ rows if len(rows) else np.zeros((resamples, 5))
+        spread = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
+        spread[:, 4] = np.nan  # one image says nothing about how the coverage varies
+        factor = float(ndtri(0.5 + level / 2)) * math.sqrt(units / max(units - 1, 1))
+    names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
+    result = {}
+    for index, name in enumerate(names):
+        finite = spread[np.isfinite(spread[:, index]), index]
+        error = factor * float(finite.std(ddof=1)) if finite.size > resamples // 2 else math.nan
+        middle = float(value[index])
+        low = middle - error if math.isnan(error) else max(0.0, middle - error)
+        result[name] = Estimate(middle, low, middle + error)
+    return result
+
+
+def _particle_rows(particles: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.float64]:
+    """Return weight, weight × d, weight × ln d, weight × ln² d and the image's row of every whole particle."""
+    order = {name: row for row, name in enumerate(images["image"])}
+    if not len(particles):
+        return np.zeros((0, 5))
+    whole = particles[~particles["touches_border"].astype(bool)]
+    unknown = set(whole["image"]) - set(order)
+    if unknown:
+        raise MicrographError(f"particles are from {min(unknown)}, which is not in the table of images; add its row.")
+    row = whole["image"].map(order).to_numpy(np.int64)
+    height = images["height_nm"].to_numpy(np.float64)[row]
+    width = images["width_nm"].to_numpy(np.float64)[row]
+    feret = whole["feret_diameter_nm"].to_numpy(np.float64)
+    # A particle as long as the field would count without bounds; its area counts at least a tenth of the field.
+    weight = 1 / np.maximum((width - feret).clip(0) * (height - feret).clip(0), 0.1 * width * height)
+    size = whole["equivalent_diameter_nm"].to_numpy(np.float64)
+    logs = np.log(size)
+    return np.column_stack([weight, weight * size, weight * logs, weight * logs**2, row])
+
+
+def _image_sums(particles: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.float64]:
+    """Return per image: one, the sums of its particles' rows, its coverage."""
+    rows = _particle_rows(particles, images)
+    sums = np.zeros((len(images), 6))
+    sums[:, 0] = 1
+    np.add.at(sums[:, 1:5], rows[:, 4].astype(np.int64), rows[:, :4])
+    sums[:, 5] = images["coverage"].to_numpy(np.float64)
+    return sums
+
+
+def _estimates(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    count, weight, first, log, log2, coverage = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_log = log / weight
+        sigma = np.sqrt(np.maximum(log2 / weight - mean_log**2, 0))
+        return np.stack([first / weight, np.exp(mean_log), sigma, weight / count * 1e6, coverage / count], axis=1)

@@ -1,0 +1,124 @@
+"""Many files: a bad one, an interruption, changed options, a folder that is empty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from exitwave.core import MicrographError
+from exitwave.core.progress import Progress
+from exitwave.micrographs import find_micrographs, segment_folder
+
+
+class Dark:
+    def __init__(self, identity: str = "dark", stop_after: int | None = None) -> None:
+        self.identity = identity
+        self.calls = 0
+        self.stop_after = stop_after
+
+    def predict(self, array: NDArray[np.float32], pixel_size: float) -> NDArray[np.float32]:
+        if self.stop_after is not None and self.calls >= self.stop_after:
+            raise KeyboardInterrupt
+        self.calls += 1
+        return (array < 50).astype(np.float32)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    place = tmp_path / "night"
+    (place / "more").mkdir(parents=True)
+    y, x = np.mgrid[:96, :96]
+    for index in range(4):
+        radius = 10 + 3 * index
+        np.save(place / f"image{index}.npy", np.where(np.hypot(y - 48, x - 48) < radius, 10.0, 100.0))
+    np.save(place / "more" / "image0.npy", np.full((2, 96, 96), 100.0))  # the same stem, a stack, nothing in it
+    (place / "broken.dm4").write_bytes(b"\0\0\0\4" + bytes(100))
+    (place / "notes.txt").write_text("not a micrograph")
+    return place
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    batch = segment_folder(night, Dark(), tmp_path / "out", seed=1, pixel_size=1.0, progress=told.append)
+    assert list(batch.failures) == [str(night / "broken.dm4")]
+    assert "truncated or damaged" in batch.failures[str(night / "broken.dm4")]
+    assert len(batch.images) == 6
+    assert len(batch.particles) == 4
+    assert batch.images["image"].is_unique
+    assert batch.images["particles"].sum() == 4
+    assert set(batch.particles["image"]) <= set(batch.images["image"])
+    assert [t.done for t in told] == [1, 2, 3, 4, 5, 6]
+    assert (told[-1].total, told[-1].failures) == (6, 1)
+    out = tmp_path / "out"
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "particles.parquet"), batch.particles)
+    assert len(pd.read_csv(out / "images.csv")) == 6
+    assert pd.read_csv(out / "failures.csv")["file"].tolist() == [str(night / "broken.dm4")]
+    assert json.loads((out / "summary.json").read_text())["mean_diameter_nm"]["value"] > 0
+    assert (out / "sizes.png").stat().st_size > 1000
+    assert repr(batch) == "Batch(out: 6 images, 4 particles, 1 failed)"
+
+
+def test_an_interrupted_run_goes_on_where_it_was(night: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        segment_folder(night, Dark(stop_after=2), tmp_path / "out", seed=1, pixel_size=1.0)
+    again = Dark()
+    batch = segment_folder(night, again, tmp_path / "out", seed=1, pixel_size=1.0)
+    assert again.calls == 4
+    whole = segment_folder(night, Dark(), tmp_path / "other", seed=1, pixel_size=1.0)
+    pd.testing.assert_frame_equal(batch.images, whole.images)
+    pd.testing.assert_frame_equal(batch.particles, whole.particles)
+    assert batch.summary == whole.summary
+    assert not [p for p in (tmp_path / "out").iterdir() if p.name.endswith(".tmp")]
+
+
+def test_what_has_changed_is_done_again(night: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = {"seed": 1, "pixel_size": 1.0}
+    segment_folder(night, Dark(), out, **options)
+    for network, extra, calls in (
+        (Dark(), {}, 0),
+        (Dark(), {"threshold": 0.4}, 6),
+        (Dark("another"), {"threshold": 0.4}, 6),
+    ):
+        segment_folder(night, network, out, **options, **extra)
+        assert network.calls == calls
+    np.save(night / "image1.npy", np.full((64, 64), 100.0))
+    (out / "image2-particles.parquet").unlink()
+    (out / "image3.json").write_text("{ half a rec")
+    network = Dark("another")
+    segment_folder(night, network, out, **options, threshold=0.4)
+    assert network.calls == 3
+
+
+def test_no_pixel_size_is_a_failure_of_each_file(night: Path, tmp_path: Path) -> None:
+    batch = segment_folder(night, Dark(), tmp_path / "out", seed=1)
+    assert len(batch.failures) == 6
+    assert len(batch.images) == 0
+    assert "has no pixel size" in batch.failures[str(night / "image1.npy")]
+
+
+def test_results_in_the_source_folder_are_no_micrographs(night: Path) -> None:
+    first = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0)
+    second = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0)
+    assert first.images["image"].tolist() == second.images["image"].tolist()
+
+
+def test_sources(night: Path, tmp_path: Path) -> None:
+    assert len(find_micrographs(night)) == 6
+    assert find_micrographs([night / "notes.txt", night / "image0.npy", night / "image0.npy"]) == [
+        night / "notes.txt",
+        night / "image0.npy",
+    ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MicrographError, match="there are no micrographs in"):
+        find_micrographs(tmp_path / "empty")
+    with pytest.raises(MicrographError, match="does not exist"):
+        find_micrographs([tmp_path / "nowhere"])
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(MicrographError, match="cannot be written"):
+        segment_folder(night, Dark(), tmp_path / "file", seed=1, pixel_size=1.0)
