@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 import exitwave
 
 SOURCE = Path(exitwave.__file__).parent
-MANUAL = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+MANUAL = ROOT / "docs"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = sorted(
     ".".join(("exitwave", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
@@ -35,3 +37,15 @@ def test_the_examples_of_the_manual(page: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     failed, _ = doctest.testfile(str(MANUAL / page), module_relative=False, optionflags=FLAGS, encoding="utf-8")
     assert failed == 0
+
+
+def test_the_first_example_of_the_readme() -> None:
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len(code) == 1
+    until_the_label, _, rest = code[0].partition("data = ")
+    names: dict[str, object] = {}
+    exec(until_the_label.replace("configurations=8", "configurations=1"), names)
+    assert repr(names["image"]) == "Micrograph(400 × 400 px, 0.2 Å/px)"
+    compile(rest, "README.md", "exec")
+    for name in re.findall(r"xw\.(\w+)", rest):
+        assert hasattr(names["xw"], name)
