@@ -196,3 +196,37 @@ def test_what_a_rule_needs_is_said() -> None:
         label(wave_of(None), "phase")
     with pytest.raises(LabelError, match="has no particle wave"):
         label(wave_of(structure(crystal(8.0, (40.0, 30.0, 50.0)))), "phase")
+
+
+def test_grains_divide_a_particle() -> None:
+    ball = crystal(14.0, (40.0, 30.0, 50.0))
+    whole = structure(ball)
+    left = (ball[:, 0] < 40.0).astype(np.int32)
+    halves = Structure(**{**vars(whole), "grains": left + 4})
+    grains = label(wave_of(halves), "grains")["grains"]
+    assert set(np.unique(grains)) == {0, 5, 6}
+    assert grains[150, 180] == 6
+    assert grains[150, 220] == 5
+    assert np.array_equal(grains > 0, Thickness().compute(wave_of(whole)) > 0)
+
+
+def test_distance_is_signed_and_periodic() -> None:
+    inside = label(wave_of(structure(crystal(12.0, (40.0, 30.0, 50.0)))), "distance")["distance"]
+    assert inside[150, 200] == pytest.approx(11.6, abs=0.8)
+    assert inside[150, 200 + 110] == pytest.approx(-9.7, abs=0.8)
+    assert inside[0, 0] == -20.0
+    edge = crystal(12.0, (0.0, 0.0, 50.0)) % [80.0, 60.0, 100.0]
+    wrapped = label(wave_of(structure(edge)), "distance")["distance"]
+    np.testing.assert_allclose(wrapped, np.roll(inside, (-150, -200), (0, 1)), atol=1e-4)
+    nothing = label(wave_of(structure(crystal(10.0, (40.0, 30.0, 50.0)), role="support")), "distance")["distance"]
+    assert np.all(nothing == -20.0)
+
+
+def test_a_soft_boundary_lies_between_two_hard_ones() -> None:
+    wave = wave_of(structure(crystal(12.0, (40.0, 30.0, 50.0))))
+    soft = label(wave, {"rule": "soft", "none": 2.0, "full": 8.0})["soft"]
+    assert np.array_equal(soft > 0, Thickness(minimum=2.0).compute(wave) > 0)
+    assert np.array_equal(soft >= 0.5, Thickness(minimum=5.0).compute(wave) > 0)
+    assert (soft[Thickness(minimum=8.0).compute(wave) > 0] == 1).all()
+    with pytest.raises(LabelError, match="full is 1 Å and none 2 Å"):
+        label(wave, {"rule": "soft", "full": 1.0})

@@ -1,15 +1,25 @@
 """From exit waves to micrographs: lens, coherence, losses and camera."""
 
 from exitwave.imaging.aberrations import Aberrations
-from exitwave.imaging.coherence import focal_spread_nodes
+from exitwave.imaging.coherence import focal_spread, focal_spread_nodes
+from exitwave.imaging.ctf import CTF
 from exitwave.imaging.detector import Detector
 from exitwave.imaging.formation import Conditions, expose, intensities, transfer_function
 from exitwave.imaging.inelastic import contrast_factor, plasmon_contrast
 from exitwave.imaging.micrograph import Micrograph, PowerSpectrum
+from exitwave.imaging.notations import (
+    from_cartesian,
+    from_haider,
+    from_prismatic,
+    to_cartesian,
+    to_haider,
+    to_prismatic,
+)
 from exitwave.imaging.simulate import image
 from exitwave.imaging.spec import Imaging
 
 __all__ = [
+    "CTF",
     "Aberrations",
     "Conditions",
     "Detector",
@@ -18,9 +28,16 @@ __all__ = [
     "PowerSpectrum",
     "contrast_factor",
     "expose",
+    "focal_spread",
     "focal_spread_nodes",
+    "from_cartesian",
+    "from_haider",
+    "from_prismatic",
     "image",
     "intensities",
     "plasmon_contrast",
+    "to_cartesian",
+    "to_haider",
+    "to_prismatic",
     "transfer_function",
 ]

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import OpticsError
-from exitwave.scattering.electron import wavelength
+from exitwave.scattering.electron import lorentz_factor, wavelength
 
-__all__ = ["aperture", "focal_spread_nodes", "spatial_envelope", "temporal_envelope"]
+__all__ = ["aperture", "focal_spread", "focal_spread_nodes", "spatial_envelope", "temporal_envelope"]
 
 
 def focal_spread_nodes(std: float, order: int = 7) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -115,3 +115,53 @@ def aperture(rows: torch.Tensor, columns: torch.Tensor, semiangle: torch.Tensor)
     width = max(steps, default=1.0)
     inside = ((semiangle[..., None, None] / 1e3 - angle) / width + 0.5).clamp(0.0, 1.0)
     return torch.where(semiangle[..., None, None] > 0, inside, torch.ones_like(inside))
+
+
+def focal_spread(
+    chromatic: float,
+    energy_spread: float,
+    energy: float,
+    voltage_instability: float = 0.0,
+    current_instability: float = 0.0,
+) -> float:
+    r"""Standard deviation of the focus from the instrument's specification.
+
+    .. math:: \Delta = C_c \sqrt{\left(\kappa\frac{\sigma_E}{E}\right)^2 + \left(\kappa\frac{\sigma_U}{U}\right)^2
+              + \left(2\frac{\sigma_I}{I}\right)^2}, \qquad \kappa = \frac{1 + E/m_0c^2}{1 + E/2m_0c^2}
+
+    Parameters
+    ----------
+    chromatic
+        C_c, Å.
+    energy_spread
+        Full width at half maximum of the energy distribution, eV (2.355 σ_E).
+    energy
+        E, eV.
+    voltage_instability, current_instability
+        σ_U/U and σ_I/I (standard deviations, 1e-7 and the like).
+
+    Returns
+    -------
+    std
+        Å.
+
+    Raises
+    ------
+    OpticsError
+        If a number is negative.
+
+    Source
+    ------
+    L. Reimer, H. Kohl, Transmission Electron Microscopy (2008), section 6.4.
+
+    Examples
+    --------
+    >>> round(focal_spread(1.2e7, 0.7, 300e3), 1)
+    14.6
+    """
+    given = (chromatic, energy_spread, voltage_instability, current_instability)
+    if not all(value >= 0 for value in given) or not energy > 0:
+        raise OpticsError(f"{given} at {energy} eV holds a negative number; all are 0 or more, the energy above 0.")
+    relativity = lorentz_factor(energy) / (0.5 + 0.5 * lorentz_factor(energy))
+    parts = (relativity * energy_spread / 2.3548200450309493 / energy, relativity * voltage_instability)
+    return chromatic * sqrt(parts[0] ** 2 + parts[1] ** 2 + (2 * current_instability) ** 2)

@@ -14,6 +14,8 @@ from exitwave.imaging.presets import DETECTORS, preset
 
 __all__ = ["Detector", "detect", "transfer"]
 
+_XRAY = 50.0  # electrons whose light an X-ray's resembles
+
 _Part = Annotated[float | Distribution, Number("a part of the transfer function", at_least=0, at_most=1)]
 
 
@@ -23,20 +25,31 @@ class Detector(Spec):
     An exposure is made in this order. With :math:`\bar n` the expected electrons per pixel and n the electrons that
     arrived, :math:`n \sim \mathrm{Poisson}(\bar n)`,
 
-    .. math:: s = \mathrm{MTF} \otimes n, \qquad
+    .. math:: s = \mathrm{MTF} \otimes \bar n + \mathrm{NTF} \otimes (n - \bar n), \qquad
               \text{counts} = \mathrm{clip}\bigl(\mathrm{round}(g\,s + \text{offset} + r\,\mathcal N(0, 1)
               + \text{hot}),\ 0,\ \text{saturation}\bigr)
 
     .. math:: \mathrm{MTF}(q) = \frac{c_1 - c_2}{1 + (q / 2 c_3 q_N)^{c_4}} + c_2, \qquad \mathrm{MTF}(0) = 1
 
-    with :math:`q_N` the Nyquist frequency of the camera. Noise passes through the same spread as signal, so the
-    noise transfer function is the MTF and the noise power is :math:`g^2\,\bar n\,\mathrm{MTF}^2 + r^2` (+ 1/12 from
-    rounding). The counts fit 16 bits and never wrap.
+    .. math:: \mathrm{NTF} = (1 - f)\,\mathrm{MTF} + f
+
+    with :math:`q_N` the Nyquist frequency of the camera. Where noise passes through the same spread as signal
+    (f = 0, the default) this is :math:`s = \mathrm{MTF} \otimes n`. The noise power is
+    :math:`g^2\,\bar n\,\mathrm{NTF}^2 + r^2` (+ 1/12 from rounding). First of all, :math:`\bar n` is multiplied
+    by what flat-field correction left of the sensor's pattern; last, X-rays and hot pixels add counts. The counts fit
+    16 bits and never wrap.
 
     Parameters
     ----------
     c1, c2, c3, c4
         The transfer function; the default is 1 at all frequencies.
+    noise_flatness
+        f from 0 (noise is spread like signal) to 1 (white noise, as of a counting camera).
+    flat_field
+        Standard deviation of the pattern that flat-field correction left, relative. The pattern belongs to the
+        image's stream.
+    xrays
+        Hits per pixel and exposure; each adds 50 electrons' counts on average to one pixel.
     gain
         Counts per electron.
     read_noise
@@ -66,6 +79,9 @@ class Detector(Spec):
     c2: _Part = 1.0
     c3: Annotated[float | Distribution, Number("c3", above=0)] = 0.5
     c4: Annotated[float | Distribution, Number("c4", above=0)] = 2.0
+    noise_flatness: Annotated[float | Distribution, Number("a noise flatness", at_least=0, at_most=1)] = 0.0
+    flat_field: Annotated[float | Distribution, Number("a flat-field residue", at_least=0, at_most=1)] = 0.0
+    xrays: Annotated[float | Distribution, Number("a number of X-ray hits", "per pixel", at_least=0)] = 0.0
     gain: Annotated[float | Distribution, Number("a gain", "counts per electron", above=0)] = 1.0
     read_noise: Annotated[float | Distribution, Number("a read-out noise", "counts", at_least=0)] = 0.0
     offset: Annotated[float | Distribution, Number("an offset", "counts", at_least=0)] = 0.0
@@ -134,11 +150,21 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
         Whole numbers as float32, (y, x).
     """
     value = {name: number(getattr(detector, name)) for name in type(detector).model_fields}
+    shape = tuple(electrons.shape)
+    if value["flat_field"] > 0:
+        pattern = (stream / "flat").generator().standard_normal(shape, dtype=np.float32)
+        electrons = electrons * (1 + value["flat_field"] * torch.from_numpy(pattern).to(electrons)).clamp(min=0)
     counts = poisson(electrons, stream / "shot")
     if value["c1"] != 1.0 or value["c2"] != 1.0:
-        counts = spread(counts, value["c1"], value["c2"], value["c3"], value["c4"])
+        flat = value["noise_flatness"]
+        white = flat * (counts - electrons)
+        counts = spread(counts - white, value["c1"], value["c2"], value["c3"], value["c4"]) + white
     counts = counts * value["gain"] + value["offset"]
-    shape = tuple(counts.shape)
+    if value["xrays"] > 0:
+        generator = (stream / "xrays").generator()
+        hits = generator.poisson(value["xrays"], shape)
+        level = np.where(hits > 0, generator.gamma(np.maximum(hits, 1), _XRAY * value["gain"]), 0.0)
+        counts = counts + torch.from_numpy(level).to(counts)
     if value["read_noise"] > 0:
         noise = (stream / "read").generator().standard_normal(shape, dtype=np.float32)
         counts = counts + value["read_noise"] * torch.from_numpy(noise).to(counts)

@@ -17,11 +17,13 @@ from exitwave.imaging.detector import detect
 from exitwave.imaging.filters import median3
 from exitwave.imaging.inelastic import plasmon_contrast
 from exitwave.imaging.kernels import accumulate, bend
+from exitwave.imaging.motion import moved
 from exitwave.imaging.spec import Imaging
 from exitwave.scattering.electron import wavelength
 
 __all__ = ["Conditions", "Wave", "expose", "intensities", "transfer_function"]
 
+_NUMBERS = ("focal_spread", "convergence", "aperture", "contrast", "drift", "drift_angle", "vibration")
 _WORKSPACE = 2**28  # complex numbers that one step may hold on a GPU
 
 
@@ -51,6 +53,8 @@ class Conditions:
         C_nm exp(i m φ_nm) in Å, complex128 (n, 14) in the order of ``aberrations.ORDERS``; the first is −defocus.
     focal_spread, convergence, aperture, contrast
         (n,): Å, mrad, mrad, and a factor.
+    drift, drift_angle, vibration
+        (n,): Å, degrees, Å.
     focal_nodes
         Foci in the incoherent sum of all n.
 
@@ -66,6 +70,9 @@ class Conditions:
     convergence: torch.Tensor
     aperture: torch.Tensor
     contrast: torch.Tensor
+    drift: torch.Tensor
+    drift_angle: torch.Tensor
+    vibration: torch.Tensor
     focal_nodes: int = 7
 
     @classmethod
@@ -81,18 +88,15 @@ class Conditions:
         values = [coefficients(spec.aberrations, number(spec.defocus)) for spec in specs]
         return cls(
             torch.stack(values).to(device),
-            numbers("focal_spread"),
-            numbers("convergence"),
-            numbers("aperture"),
-            numbers("contrast"),
-            nodes.pop(),
+            **{name: numbers(name) for name in _NUMBERS},
+            focal_nodes=nodes.pop(),
         )
 
     def __len__(self) -> int:
         return len(self.coefficients)
 
     def __getitem__(self, part: slice) -> Conditions:
-        names = ("coefficients", "focal_spread", "convergence", "aperture", "contrast")
+        names = ("coefficients", *_NUMBERS)
         return replace(self, **{name: getattr(self, name)[part] for name in names})
 
 
@@ -129,7 +133,7 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
               e^{-\mathrm i\chi_j(k) + \mathrm i\pi\lambda f k^2}\bigr|^2 - 1\Bigr]
 
     over N thermal configurations i and the foci f of the focal spread, both incoherent. Each spectrum Ψ is computed
-    once. The envelope of the convergence is that of the middle focus.
+    once. The envelope of the convergence is that of the middle focus. Drift and vibration then smear the intensity.
 
     Parameters
     ----------
@@ -189,6 +193,8 @@ def _intensities(
         total = _sum(spectrum, lens, along_y, along_x)
     else:
         total = _sum_fused(spectrum, lens, along_y, along_x)
+    if _positive(conditions.drift) or _positive(conditions.vibration):
+        total = moved(total, sampling, conditions.drift, conditions.drift_angle, conditions.vibration)
     return plasmon_contrast(total, conditions.contrast.float())
 
 

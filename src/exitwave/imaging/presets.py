@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ABERRATIONS", "DETECTORS", "preset"]
+__all__ = ["ABERRATIONS", "DETECTORS", "MICROSCOPES", "preset"]
 
 _ANY = {"uniform": [-180.0, 180.0]}
 
@@ -48,18 +48,58 @@ ABERRATIONS: dict[str, dict[str, Any]] = {
 DETECTORS: dict[str, dict[str, Any]] = {
     # Counts every electron in the pixel it hits.
     "ideal": {},
-    # A scintillator on a fibre-coupled CCD or CMOS sensor, as method.md proposes it for training.
+    # A scintillator coupled to a CCD or CMOS sensor, spread over the range of published transfer functions.
     "scintillator": {
         "c1": {"uniform": [0.95, 1.0]}, "c2": {"uniform": [0.0, 0.1]},
         "c3": {"uniform": [0.5, 0.6]}, "c4": {"uniform": [2.0, 3.0]},
         "gain": 10.0, "read_noise": 5.0, "offset": 100.0,
     },
+    # The same with a thick scintillator and fibre optics: softer, with X-ray hits and a flat-field residue.
+    "ccd": {
+        "c1": {"uniform": [0.9, 1.0]}, "c2": {"uniform": [0.05, 0.15]},
+        "c3": {"uniform": [0.2, 0.35]}, "c4": {"uniform": [1.5, 2.5]},
+        "gain": {"uniform": [5.0, 20.0]}, "read_noise": {"uniform": [3.0, 10.0]}, "offset": 100.0,
+        "flat_field": {"uniform": [0.0, 0.01]}, "xrays": {"loguniform": [1e-6, 1e-4]},
+    },
+    # A sensor that integrates the charge of every electron: sharper, and its noise is spread less than its signal.
+    "direct": {
+        "c1": 1.0, "c2": {"uniform": [0.1, 0.3]}, "c3": {"uniform": [0.55, 0.8]}, "c4": {"uniform": [1.8, 2.5]},
+        "noise_flatness": {"uniform": [0.0, 0.5]}, "gain": {"uniform": [20.0, 60.0]}, "offset": 100.0,
+        "flat_field": {"uniform": [0.0, 0.01]},
+    },
+    # A sensor that localises and counts single electrons.
+    "counting": {"c1": 1.0, "c2": {"uniform": [0.4, 0.6]}, "c3": 0.7, "c4": 2.0, "noise_flatness": 1.0},
 }  # fmt: skip
-"""Presets of :class:`~exitwave.imaging.Detector`: ``ideal``, ``scintillator``."""
+"""Typical cameras, as ranges for training and not as calibrations of any product: ``ideal``, ``scintillator``,
+``ccd``, ``direct``, ``counting``."""
+
+MICROSCOPES: dict[str, dict[str, Any]] = {
+    # 300 kV, corrected for spherical and chromatic aberration, focal spread as in the published training sets.
+    "team-0.5": {
+        "focal_spread": {"normal": [15.0, 3.0], "within": [8.0, 25.0]},
+        "convergence": {"uniform": [0.05, 0.2]}, "aberrations": "residual", "contrast": {"uniform": [0.75, 1.0]},
+        "vibration": {"uniform": [0.1, 0.3]}, "detector": "scintillator",
+    },
+    # 300 kV with image corrector: the focal spread of C_c near 1.5 mm and a field-emission gun of 0.4 to 0.9 eV.
+    "corrected-300": {
+        "focal_spread": {"uniform": [15.0, 35.0]},
+        "convergence": {"uniform": [0.05, 0.3]}, "aberrations": "residual", "contrast": {"uniform": [0.75, 1.0]},
+        "vibration": {"uniform": [0.1, 0.4]}, "detector": "ccd",
+    },
+    # 200 kV without corrector, LaB6: C_s and C_c above 1 mm, 1.5 eV, a convergence that shows.
+    "lab6-200": {
+        "focal_spread": {"uniform": [45.0, 80.0]},
+        "convergence": {"uniform": [0.3, 0.8]}, "aberrations": "uncorrected", "contrast": {"uniform": [0.7, 1.0]},
+        "vibration": {"uniform": [0.1, 0.5]}, "detector": "ccd",
+    },
+}  # fmt: skip
+"""Instruments as distributions of imaging fields: ``team-0.5``, ``corrected-300``, ``lab6-200``. Focus and dose are
+the operator's and stay as given."""
 
 
-def preset(name: str, table: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def preset(name: str, table: Mapping[str, dict[str, Any]], noun: str = "") -> dict[str, Any]:
     """Return the fields that ``name`` stands for, or raise ValueError with the names there are."""
     if name not in table:
-        raise ValueError(f"the presets are {', '.join(table)}, or give the numbers one by one.")
+        given = f"{noun} is {name}; " if noun else ""
+        raise ValueError(f"{given}the presets are {', '.join(table)}, or give the numbers one by one.")
     return dict(table[name])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from exitwave.core import Distribution, Number, Spec
 from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.detector import Detector
+from exitwave.imaging.presets import MICROSCOPES, preset
 
 __all__ = ["Imaging"]
 
@@ -33,12 +34,19 @@ class Imaging(Spec):
         Residual aberrations other than defocus, or the name of a preset.
     contrast
         Plasmon contrast factor c from 0 to 1, see :func:`~exitwave.imaging.plasmon_contrast`.
+    drift, drift_angle
+        How far the specimen drifts during the exposure, Å, and in which direction, degrees from the x axis.
+    vibration
+        Rms displacement of the specimen per axis, Å.
     dose
         e/Å².
     detector
         The camera, or the name of a preset.
     median
         Width in pixels of the median filter on the counts: 1 (none) or 3.
+
+    A mapping may name a ``microscope`` (one of :data:`~exitwave.imaging.presets.MICROSCOPES`), which sets sensible
+    distributions wherever it is not contradicted; the spec then holds these, not the name.
 
     Examples
     --------
@@ -55,11 +63,39 @@ class Imaging(Spec):
     aperture: Annotated[float | Distribution, Number("an aperture", "mrad", at_least=0)] = 0.0
     aberrations: Aberrations = Aberrations()
     contrast: Annotated[float | Distribution, Number("a contrast factor", at_least=0, at_most=1)] = 1.0
+    drift: Annotated[float | Distribution, Number("a drift", "Å", at_least=0)] = 0.0
+    drift_angle: Annotated[float | Distribution, Number("a direction of drift", "°")] = 0.0
+    vibration: Annotated[float | Distribution, Number("a vibration", "Å", at_least=0)] = 0.0
     dose: Annotated[float | Distribution, Number("a dose", "e/Å²", above=0)] = 400.0
     detector: Detector = Detector()
     median: Annotated[
         int | Distribution, Number("a width of a median filter", "px", at_least=1, at_most=3, whole=True)
     ] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_microscope(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "microscope" in data:
+            fields = dict(data)
+            name = str(fields.pop("microscope"))
+            return preset(name, MICROSCOPES, "microscope") | fields
+        return data
+
+    @classmethod
+    def named(cls, microscope: str, **fields: Any) -> Imaging:
+        """Return what a microscope of that name does, with ``fields`` on top.
+
+        Raises
+        ------
+        SpecError
+            If there is no microscope of that name, or a field is not allowed.
+
+        Examples
+        --------
+        >>> Imaging.named("team-0.5", defocus=80.0).median
+        1
+        """
+        return cls.parse({"microscope": microscope, **fields})
 
     @field_validator("median")
     @classmethod

@@ -32,7 +32,7 @@ class Rule(Spec):
     Examples
     --------
     >>> sorted(RULES)[:3]
-    ['instances', 'phase', 'projected']
+    ['distance', 'grains', 'instances']
     """
 
     rule: str

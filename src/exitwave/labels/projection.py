@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 if TYPE_CHECKING:
     from exitwave.structure import Structure
 
-__all__ = ["atomic_volume", "blurred", "projected_thickness"]
+__all__ = ["atomic_volume", "blurred", "projected_density", "projected_thickness"]
 
 _PROBE = 2.0  # Å, standard deviation of the Gaussian that measures the density of atoms
 
@@ -75,19 +75,26 @@ def projected_thickness(
     thickness
         Å, (y, x).
     """
-    counts = np.zeros(tuple(shape))
     if not len(structure):
-        return counts.astype(np.float32)
-    scaled = structure.positions[:, 1::-1] / np.asarray(sampling)
+        return np.zeros(tuple(shape), dtype=np.float32)
+    density = projected_density(structure.positions, shape, sampling, blur)
+    return density * np.float32(atomic_volume(structure.positions))
+
+
+def projected_density(
+    positions: NDArray[np.float64], shape: Sequence[int], sampling: Sequence[float], blur: float = 1.5
+) -> NDArray[np.float32]:
+    """Return atoms per Å² along the beam, blurred by a Gaussian of ``blur`` Å, on a periodic grid (y, x)."""
+    counts = np.zeros(tuple(shape))
+    scaled = positions[:, 1::-1] / np.asarray(sampling)
     corner = np.floor(scaled).astype(int)
     part = scaled - corner
-    for dy in (0, 1):
+    for dy in (0, 1):  # each atom goes to the four pixels around it
         for dx in (0, 1):
             weight = np.abs(1 - dy - part[:, 0]) * np.abs(1 - dx - part[:, 1])
             np.add.at(counts, ((corner[:, 0] + dy) % shape[0], (corner[:, 1] + dx) % shape[1]), weight)
-    density = counts / (sampling[0] * sampling[1])
-    thickness = blurred(density, [blur / step for step in sampling]) * atomic_volume(structure.positions)
-    return np.maximum(thickness, 0).astype(np.float32)
+    density = blurred(counts / (sampling[0] * sampling[1]), [blur / step for step in sampling])
+    return np.maximum(density, 0).astype(np.float32)
 
 
 def blurred(image: NDArray[np.floating], sigma: Sequence[float]) -> NDArray[np.float64]:

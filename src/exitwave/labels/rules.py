@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from exitwave.core import LabelError, Number
 from exitwave.labels.base import Rule, binary, particles
-from exitwave.labels.projection import blurred, projected_thickness
+from exitwave.labels.projection import atomic_volume, blurred, projected_density, projected_thickness
 
 if TYPE_CHECKING:
     import torch
 
     from exitwave.scattering import ExitWave
 
-__all__ = ["Instances", "Phase", "Projected", "Thickness"]
+__all__ = ["Grains", "Instances", "Phase", "Projected", "Thickness"]
 
 _Minimum = Annotated[float, Number("a minimum thickness", "Å", above=0, fixed=True)]
 _Blur = Annotated[float, Number("a blur", "Å", above=0, fixed=True)]
@@ -166,6 +166,50 @@ class Instances(Rule):
             cover = projected_thickness(found[index], result.shape, wave.sampling, self.blur) > self.minimum
             result[cover] = index + 1
         return result
+
+
+class Grains(Rule):
+    """Which grain a pixel belongs to: 0 for none, else one more than the structure's grain index.
+
+    Within the pixels where the particles together are thicker than ``minimum``, the grain that is thickest there.
+
+    Parameters
+    ----------
+    minimum
+        Å.
+    blur
+        Standard deviation in Å of the Gaussian that merges columns.
+
+    Examples
+    --------
+    >>> Grains().key
+    'grains'
+    """
+
+    rule: Literal["grains"] = "grains"
+    version: Literal[1] = 1
+    minimum: _Minimum = 5.0
+    blur: _Blur = 1.5
+    dtype: ClassVar[str] = "uint16"
+
+    def compute(self, wave: ExitWave) -> NDArray[Any]:
+        """Return grain numbers, uint16 (y, x)."""
+        shape = tuple(wave.array.shape[1:])
+        best, total = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        result = np.zeros(shape, dtype=np.uint16)
+        for particle in particles(wave):
+            if not len(particle):
+                continue
+            volume = atomic_volume(particle.positions)
+            for grain in np.unique(particle.grains):
+                if not 0 <= grain < np.iinfo(np.uint16).max:
+                    raise LabelError(f"a grain has the index {grain}; grain labels hold 0 to 65534.")
+                positions = particle.positions[particle.grains == grain]
+                thickness = volume * projected_density(positions, shape, wave.sampling, self.blur)
+                total += thickness
+                result[thickness > best] = grain + 1
+                best = np.maximum(best, thickness)
+        return np.where(total > self.minimum, result, 0).astype(np.uint16)
 
 
 def _refocused(wave: ExitWave) -> torch.Tensor:
