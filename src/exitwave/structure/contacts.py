@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from exitwave.core import StructureError
 from exitwave.structure.arrays import Array, Ints
-from exitwave.structure.materials import atomic_number, symbols
+from exitwave.structure.grids import Grid
+from exitwave.structure.materials import atomic_number
 
 __all__ = ["MinimumDistance", "drop_contacts", "pair_limits"]
 
@@ -90,29 +91,17 @@ def drop_contacts(
     limits = pair_limits(minimum_distance, elements.astype(np.int32))
     if len(positions) == 0:
         return np.ones(0, dtype=bool)
-    fractional = positions @ np.linalg.inv(cell)
-    images = np.where(pbc, np.floor(fractional), 0.0)
-    fractional -= images
-    low, span = fractional.min(axis=0), np.ptp(fractional, axis=0)
-    low, span = np.where(pbc, 0.0, low), np.where(pbc, 1.0, np.maximum(span, 1e-9) * (1 + 1e-12))
-    heights = span / np.linalg.norm(np.linalg.inv(cell), axis=0)
-    cutoff = max(float(limits.max()), 0.5)
-    shape = np.maximum(np.floor(heights / cutoff), 1).astype(np.int64)
-    while shape.prod() > 20_000_000:  # a coarser grid for a vast, thin scene
-        shape = np.maximum(shape // 2, 1)
-    reach = np.where(
-        pbc, np.ceil(cutoff / (heights / shape)), np.minimum(np.ceil(cutoff / (heights / shape)), shape - 1)
-    )
+    grid = Grid.of(positions, cell, pbc, max(float(limits.max()), 0.5))
     return first_come(
-        (fractional - low) / span,
-        images.astype(np.int32),
+        grid.fractional,
+        grid.images,
         kinds.astype(np.int32),
         np.ascontiguousarray(grains, dtype=np.int32),
-        np.ascontiguousarray(cell * span[:, None]),
-        np.array(pbc),
+        grid.cell,
+        grid.pbc,
         limits,
-        shape,
-        reach.astype(np.int64),
+        grid.shape,
+        grid.reach,
     )
 
 
@@ -137,8 +126,3 @@ def _pair(pair: Any) -> tuple[int, int]:
     return atomic_number(a.strip() if isinstance(a, str) else a), atomic_number(
         b.strip() if isinstance(b, str) else b
     )
-
-
-def pair_names(numbers: NDArray[np.int32]) -> list[str]:
-    """Return the names of all pairs of the elements ``numbers``, as in 'Au-C'."""
-    return [f"{symbols()[a]}-{symbols()[b]}" for i, a in enumerate(numbers) for b in numbers[i:]]

@@ -75,7 +75,7 @@ class Material:
             )
         apart = basis[:, None] - basis[None]
         apart = np.linalg.norm((apart - np.round(apart)) @ lattice, axis=-1)
-        if (apart[np.triu_indices(len(basis), 1)] < 0.05).any():
+        if (apart[np.triu_indices(len(basis), 1)] < 0.4).any():
             raise StructureError(f"{called} has two sites in one place; give every site once.")
         for name, value in (("lattice", lattice), ("basis", basis), ("numbers", numbers), ("thermal", thermal)):
             object.__setattr__(self, name, value)
@@ -120,6 +120,7 @@ class Material:
         basis: ArrayLike,
         name: str = "",
         source: str = "",
+        setting: int = 1,
     ) -> Material:
         """Return the material that a space group makes of an asymmetric unit."""
         from ase.spacegroup import Spacegroup
@@ -129,7 +130,7 @@ class Material:
         if len(numbers) != len(asymmetric):
             raise StructureError(f"species names {len(numbers)} atoms and basis {len(asymmetric)}; one for each.")
         rows = rows_of(np.asarray(parameters, dtype=np.float64))
-        symmetry = _spacegroup(Spacegroup, group)
+        symmetry = _spacegroup(Spacegroup, group, setting)
         sites, kinds = symmetry.equivalent_sites(asymmetric, onduplicates="error", symprec=1e-4)
         return cls(name, rows, sites, np.array([numbers[k] for k in kinds], dtype=np.int32), source=source)
 
@@ -211,7 +212,7 @@ def _from_table(name: str) -> Material:
             f"material is {name!r}; {hint}known crystals are {', '.join(TABLE)}, and Crystal.from_cif reads others."
         )
     row = TABLE[name]
-    return Material.from_spacegroup(row.group, row.parameters, row.species, row.basis, name, row.source)
+    return Material.from_spacegroup(row.group, row.parameters, row.species, row.basis, name, row.source, row.setting)
 
 
 def atomic_number(species: str | int) -> int:
@@ -257,14 +258,13 @@ def rows_of(parameters: Array) -> Array:
         )
     from ase.geometry import cellpar_to_cell
 
-    try:
-        with np.errstate(invalid="raise"):
-            rows: Array = np.asarray(cellpar_to_cell(parameters), dtype=np.float64)  # type: ignore[no-untyped-call]
-    except (AssertionError, FloatingPointError):
+    angles = parameters[3:]
+    if angles.sum() >= 360 or (2 * angles >= angles.sum()).any():
         raise StructureError(
             f"alpha, beta, gamma are {parameters[3:].tolist()}; no cell has these angles: each is less than the sum"
             " of the others, and together they are below 360°."
-        ) from None
+        )
+    rows: Array = np.asarray(cellpar_to_cell(parameters), dtype=np.float64)  # type: ignore[no-untyped-call]
     return rows
 
 
@@ -285,10 +285,11 @@ def symbols() -> tuple[str, ...]:
     return tuple(chemical_symbols)
 
 
-def _spacegroup(factory: Any, group: int | str) -> Any:
+def _spacegroup(factory: Any, group: int | str, setting: int) -> Any:
     try:
-        return factory(group)
+        return factory(group, setting)
     except Exception:
         raise StructureError(
-            f"group is {group!r}; a space group is a number from 1 to 230 or a symbol such as 'F m -3 m'."
+            f"group is {group!r} in setting {setting!r}; a space group is a number from 1 to 230 or a symbol such"
+            " as 'F m -3 m', and its setting 1, or 2 where there are two origins."
         ) from None

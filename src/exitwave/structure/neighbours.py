@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.compiled import compiled
 
-__all__ = ["first_come"]
+__all__ = ["first_come", "neighbours", "pair_histogram"]
 
 
 @compiled
@@ -95,3 +95,147 @@ def first_come(
             following[a] = heads[slot]
             heads[slot] = a
     return stays
+
+
+@compiled
+def neighbours(
+    fractional: Array,
+    cell: Array,
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+    shape: NDArray[np.int64],
+    reach: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], Ints, Array]:
+    """Return all neighbours within ``cutoff``: those of atom i are entries ``starts[i]`` to ``starts[i + 1]``.
+
+    Returns
+    -------
+    starts, others, vectors
+        Shapes (atoms + 1,), (pairs,) and (pairs, 3); vectors lead from the atom to its neighbour, Å.
+    """
+    atoms = len(fractional)
+    slots, first, members = _sorted(fractional, shape)
+    starts = np.zeros(atoms + 1, dtype=np.int64)
+    capacity = 16 * atoms + 64
+    others = np.empty(capacity, dtype=np.int32)
+    vectors = np.empty((capacity, 3))
+    count = 0
+    x = np.empty(3)
+    for a in range(atoms):
+        slot = slots[a]
+        place = (slot // (shape[1] * shape[2]), slot // shape[2] % shape[1], slot % shape[2])
+        for di in range(-reach[0], reach[0] + 1):
+            i, u = (place[0] + di) % shape[0], (place[0] + di) // shape[0]
+            if u != 0 and not pbc[0]:
+                continue
+            for dj in range(-reach[1], reach[1] + 1):
+                j, v = (place[1] + dj) % shape[1], (place[1] + dj) // shape[1]
+                if v != 0 and not pbc[1]:
+                    continue
+                for dk in range(-reach[2], reach[2] + 1):
+                    k, w = (place[2] + dk) % shape[2], (place[2] + dk) // shape[2]
+                    if w != 0 and not pbc[2]:
+                        continue
+                    there = (i * shape[1] + j) * shape[2] + k
+                    for m in range(first[there], first[there + 1]):
+                        b = members[m]
+                        if a == b and u == 0 and v == 0 and w == 0:
+                            continue
+                        f = fractional[b, 0] + u - fractional[a, 0]
+                        g = fractional[b, 1] + v - fractional[a, 1]
+                        h = fractional[b, 2] + w - fractional[a, 2]
+                        square = 0.0
+                        for axis in range(3):
+                            x[axis] = f * cell[0, axis] + g * cell[1, axis] + h * cell[2, axis]
+                            square += x[axis] * x[axis]
+                        if square <= cutoff * cutoff:
+                            if count == capacity:
+                                capacity *= 2
+                                more, longer = np.empty(capacity, dtype=np.int32), np.empty((capacity, 3))
+                                more[:count], longer[:count] = others, vectors
+                                others, vectors = more, longer
+                            others[count] = b
+                            vectors[count] = x
+                            count += 1
+        starts[a + 1] = count
+    return starts, others[:count].copy(), vectors[:count].copy()
+
+
+@compiled
+def pair_histogram(
+    fractional: Array,
+    kinds: Ints,
+    cell: Array,
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+    shape: NDArray[np.int64],
+    reach: NDArray[np.int64],
+    elements: int,
+    bins: int,
+) -> NDArray[np.int64]:
+    """Return the counts of ordered pairs by kinds and distance, shape (elements, elements, bins)."""
+    counts = np.zeros((elements, elements, bins), dtype=np.int64)
+    _, first, members = _sorted(fractional, shape)
+    cells = shape[0] * shape[1] * shape[2]
+    limit, scale = cutoff * cutoff, bins / cutoff
+    for here in range(cells):
+        place = (here // (shape[1] * shape[2]), here // shape[2] % shape[1], here % shape[2])
+        if first[here] == first[here + 1]:
+            continue
+        for di in range(-reach[0], reach[0] + 1):
+            i, u = (place[0] + di) % shape[0], (place[0] + di) // shape[0]
+            if u != 0 and not pbc[0]:
+                continue
+            for dj in range(-reach[1], reach[1] + 1):
+                j, v = (place[1] + dj) % shape[1], (place[1] + dj) // shape[1]
+                if v != 0 and not pbc[1]:
+                    continue
+                for dk in range(-reach[2], reach[2] + 1):
+                    k, w = (place[2] + dk) % shape[2], (place[2] + dk) // shape[2]
+                    if w != 0 and not pbc[2]:
+                        continue
+                    there = (i * shape[1] + j) * shape[2] + k
+                    for n in range(first[here], first[here + 1]):
+                        a = members[n]
+                        p = u - fractional[a, 0]
+                        q = v - fractional[a, 1]
+                        r = w - fractional[a, 2]
+                        for m in range(first[there], first[there + 1]):
+                            b = members[m]
+                            if b < a or (b == a and u == 0 and v == 0 and w == 0):
+                                continue
+                            f, g, h = fractional[b, 0] + p, fractional[b, 1] + q, fractional[b, 2] + r
+                            x = f * cell[0, 0] + g * cell[1, 0] + h * cell[2, 0]
+                            y = f * cell[0, 1] + g * cell[1, 1] + h * cell[2, 1]
+                            z = f * cell[0, 2] + g * cell[1, 2] + h * cell[2, 2]
+                            square = x * x + y * y + z * z
+                            if square < limit:
+                                slot = min(int(np.sqrt(square) * scale), bins - 1)
+                                counts[kinds[a], kinds[b], slot] += 1
+                                if a != b:
+                                    counts[kinds[b], kinds[a], slot] += 1
+    return counts
+
+
+@compiled
+def _sorted(
+    fractional: Array, shape: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the grid cell of every atom, and the atoms of cell c as ``members[first[c]:first[c + 1]]``."""
+    atoms = len(fractional)
+    slots = np.empty(atoms, dtype=np.int64)
+    first = np.zeros(shape[0] * shape[1] * shape[2] + 1, dtype=np.int64)
+    for a in range(atoms):
+        slot = 0
+        for axis in range(3):
+            slot = slot * shape[axis] + min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
+        slots[a] = slot
+        first[slot + 1] += 1
+    for c in range(1, len(first)):
+        first[c] += first[c - 1]
+    members = np.empty(atoms, dtype=np.int64)
+    filled = first[:-1].copy()
+    for a in range(atoms):
+        members[filled[slots[a]]] = a
+        filled[slots[a]] += 1
+    return slots, first, members

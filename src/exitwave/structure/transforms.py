@@ -60,7 +60,7 @@ class Transform:
         matrix = frozen(self.matrix)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise StructureError(f"matrix has shape {matrix.shape}; a transform's matrix is 3 × 3 finite numbers.")
-        if abs(np.linalg.det(matrix)) < 1e-12 * max(float(np.abs(matrix).max()), 1e-300) ** 3:
+        if not abs(np.linalg.det(matrix)) > 1e-12 * float(np.abs(matrix).max()) ** 3:
             raise StructureError("matrix is singular; a transform must be invertible, so its determinant is not 0.")
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "vector", vector3(self.vector, "vector"))

@@ -141,8 +141,8 @@ class Volume(Body):
                 f"{'-+'[i]}{'xyz'[axis]}" for axis in range(3) for i in (0, 1) if not np.isfinite(bounds[i, axis])
             ]
             raise StructureError(
-                f"the region of the volume is open towards {', '.join(open_ways)}; cut it with & and a bounded region"
-                " such as a Box."
+                f"the region of the volume is open towards {', '.join(open_ways)}; cut it with & and a bounded"
+                " region such as a Box."
             )
 
     @property

@@ -20,6 +20,7 @@ from exitwave.core import (
     SpecError,
     Stream,
     Word,
+    integer,
     number,
     word,
 )
@@ -27,18 +28,37 @@ from exitwave.structure.families.base import Family
 from exitwave.structure.families.parts import CrystalName, Film, Length, lower, upper
 from exitwave.structure.families.placement import place_spheres
 from exitwave.structure.generators.crystal import Crystal
+from exitwave.structure.prefabs.faults import draw_layers, faulted
 from exitwave.structure.regions import Sphere
 from exitwave.structure.scenes import Scene
+from exitwave.structure.stacking import KINDS, default_plane, fault_kinds, stack_of
 from exitwave.structure.transforms import quaternion, translation, uniform_quaternion
 from exitwave.structure.volumes import Body, Volume
 
-__all__ = ["Particle", "Particles", "SupportedParticles"]
+__all__ = ["Fault", "Particle", "Particles", "SupportedParticles"]
 
 Radius = Annotated[float | Distribution, Number("a particle's radius", "Å", above=0, at_most=2000)]
 Coordinate = Annotated[float, Number("a coordinate", "Å", fixed=True)]
 Component = Annotated[float, Number("a quaternion's component", at_least=-1, at_most=1, fixed=True)]
 Share = Annotated[float, Number("a share of the cell", at_least=0, below=1, fixed=True)]
+Defects = Annotated[int | Distribution, Number("a count of planar defects", at_least=0, at_most=100, whole=True)]
+SEPARATION = 3  # layers between planar defects
 DENSEST = float(np.pi / np.sqrt(12))  # equal discs in the plane
+
+
+class Fault(Spec):
+    """One planar defect.
+
+    Parameters
+    ----------
+    kind
+        twin, intrinsic or extrinsic in cubic crystals; I1, I2 or E in hexagonal ones.
+    layer
+        Close-packed layer along (1 1 1) or (0 0 1), counted from the one nearest to the centre.
+    """
+
+    kind: Annotated[str, Word("a planar defect", options=[k for kinds in KINDS.values() for k in kinds], fixed=True)]
+    layer: Annotated[int, Number("a layer", whole=True, fixed=True)]
 
 
 class Particle(Spec):
@@ -56,6 +76,10 @@ class Particle(Spec):
         Quaternion (w, x, y, z) that turns the crystal from its own frame into the scene.
     origin
         Where the corner of the crystal's cell is from the centre, in shares of the cell.
+    defects
+        How many planar defects, at least three layers apart; fewer where there is no room for so many.
+    faults
+        The defects one by one, instead of their number.
     """
 
     material: CrystalName = "Au"
@@ -63,6 +87,8 @@ class Particle(Spec):
     position: tuple[Coordinate, Coordinate] | None = None
     orientation: tuple[Component, Component, Component, Component] | None = None
     origin: tuple[Share, Share, Share] | None = None
+    defects: Defects = 0
+    faults: tuple[Fault, ...] | None = None
 
     @override
     def draw(self, stream: Stream) -> Self:
@@ -72,12 +98,19 @@ class Particle(Spec):
             changes["orientation"] = uniform_quaternion(stream / "orientation")
         if drawn.origin is None:
             changes["origin"] = tuple(float(x) for x in (stream / "origin").generator().random(3))
+        faults = drawn._draw_faults(stream / "faults") if drawn.faults is None else drawn.faults
+        changes |= {"faults": faults, "defects": len(faults)}
         return drawn.replace(**changes) if changes else drawn
 
     @property
     def drawn(self) -> bool:
         """Whether nothing is left to chance."""
-        return super().drawn and None not in (self.position, self.orientation, self.origin)
+        return super().drawn and None not in (self.position, self.orientation, self.origin, self.faults)
+
+    @model_validator(mode="after")
+    def _can_have_defects(self) -> Self:
+        check_defects(self.material, self.defects)
+        return self
 
     @field_validator("orientation")
     @classmethod
@@ -86,7 +119,21 @@ class Particle(Spec):
             raise ValueError("an orientation is a quaternion (w, x, y, z) that is not all 0.")
         return value
 
-    def volume(self, z: float, name: str) -> Volume:
+    def _draw_faults(self, stream: Stream) -> tuple[Fault, ...]:
+        """Return the planar defects: as many as asked for, or as many as there is room for."""
+        count = integer(self.defects)
+        if count == 0:
+            return ()
+        crystal = Crystal(word(self.material))
+        stack = stack_of(crystal, default_plane(crystal))
+        kinds = ("I1", "I2") if stack.hexagonal else ("twin", "intrinsic")
+        # the layer nearest to the centre may be half a spacing away from it
+        last = int(number(self.radius) / stack.spacing - 0.5)
+        layers = draw_layers(-last, last, min(count, 2 * last // SEPARATION + 1), SEPARATION, stream / "layers")
+        chosen = (stream / "kinds").generator().integers(2, size=len(layers))
+        return tuple(Fault(kind=kinds[k], layer=layer) for k, layer in zip(chosen, layers, strict=True))
+
+    def body(self, z: float, name: str) -> Body:
         """Return the drawn particle with its centre at height ``z``, Å."""
         assert self.position is not None
         assert self.orientation is not None
@@ -94,7 +141,9 @@ class Particle(Spec):
         crystal = Crystal(word(self.material))
         crystal = crystal.translated(np.asarray(self.origin) @ crystal.lattice)
         place = translation((*self.position, z)) @ quaternion(self.orientation)
-        return Volume(crystal, Sphere(number(self.radius)), name=name, role="particle").transformed(place)
+        ball = Volume(crystal, Sphere(number(self.radius)), name=name, role="particle")
+        faults = [(fault.kind, fault.layer) for fault in self.faults or ()]
+        return (faulted(ball, faults, separation=1) if faults else ball).transformed(place)
 
 
 class Particles(Population):
@@ -106,15 +155,23 @@ class Particles(Population):
         Of each, as for :class:`Particle`.
     count
         How many.
+    defects
+        Planar defects of each: twins and intrinsic faults with equal probability (I1 and I2 in wurtzite).
     """
 
     material: CrystalName = "Au"
     count: Annotated[int | Distribution, Number("a count of particles", at_least=0, at_most=10_000, whole=True)] = 1
     radius: Radius
+    defects: Defects = 0
+
+    @model_validator(mode="after")
+    def _can_have_defects(self) -> Self:
+        check_defects(self.material, self.defects)
+        return self
 
     @override
     def member(self) -> Particle:
-        return Particle(material=self.material, radius=self.radius)
+        return Particle(material=self.material, radius=self.radius, defects=self.defects)
 
 
 class SupportedParticles(Family):
@@ -236,7 +293,7 @@ class SupportedParticles(Family):
         low, high = min((e[0] for e in ends), default=0.0), max((e[1] for e in ends), default=1.0)
         shift = number(self.vacuum) - low
         objects: list[Body] = [
-            p.volume(h + shift, f"particle-{i}") for i, (p, h) in enumerate(zip(self._members, heights, strict=True))
+            p.body(h + shift, f"particle-{i}") for i, (p, h) in enumerate(zip(self._members, heights, strict=True))
         ]
         if self.film:
             objects.append(self.film.volume((x, y), shift, stream / "film"))
@@ -254,6 +311,7 @@ class SupportedParticles(Family):
             "particle_radius": float(np.mean(radii)) if radii else 0.0,
             "particle_radius_min": min(radii, default=0.0),
             "particle_radius_max": max(radii, default=0.0),
+            "defect_count": sum(len(p.faults or ()) for p in self._members),
             "film_material": film.material if film else "",
             "film_thickness": number(film.thickness) if film else 0.0,
             "film_density": number(film.density) if film else 0.0,
@@ -271,6 +329,18 @@ class SupportedParticles(Family):
             return 0.0
         out = radius * (1 - number(self.sink))
         return -out if word(self.side) == "entrance" else number(self.film.thickness) + out
+
+
+def check_defects(material: str | Distribution, defects: int | Distribution) -> None:
+    """Raise SpecError if planar defects are asked of a crystal that has none."""
+    if upper(defects) == 0:
+        return
+    for name in material.values if isinstance(material, Distribution) else (material,):  # type: ignore[attr-defined]
+        if not fault_kinds(Crystal(name)):
+            raise SpecError(
+                f"particles.defects {_can_be(defects)} {upper(defects):g} in {name}, whose planar defects are not"
+                " known; they are for fcc, diamond, zincblende and wurtzite crystals, so set it to 0."
+            )
 
 
 def _can_be(value: Any) -> str:

@@ -7,10 +7,11 @@ from math import isfinite
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from exitwave.core import Stream, StructureError
-from exitwave.structure.arrays import Array, Ints
+from exitwave.structure.arrays import Array, Ints, Mask
 from exitwave.structure.contacts import MinimumDistance, pair_limits
 from exitwave.structure.fields import gaussian_field
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
@@ -109,24 +110,23 @@ class Amorphous(Generator):
 
     @override
     def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
-        lengths = bounds.lengths
         assert self.density is not None
-        wanted = round(number_density(self.material, self.density) * float(np.prod(lengths)))
-        if wanted == 0:
-            return Atoms.none()
+        composition, lengths = amorphous_composition(self.material), bounds.lengths
+        numbers, shares = np.array(list(composition), dtype=np.int32), list(composition.values())
+        total = number_density(self.material, self.density) * float(np.prod(lengths))
+        wanted = _apportion(shares, round(total))
         # uneven films are packed denser and thinned, which keeps the least distance
-        packed = round(wanted * (1 + 3 * self.inhomogeneity))
-        numbers = np.array(list(amorphous_composition(self.material)), dtype=np.int32)
-        counts = _apportion(list(amorphous_composition(self.material).values()), packed)
-        positions, kinds = _pack(counts, self._limits(), lengths, bounds.periodic, stream / "packing")
-        if packed > wanted:
+        dense = _apportion(shares, round(total * (1 + 3 * self.inhomogeneity)))
+        positions, kinds = _pack(dense, self._limits(), lengths, bounds.periodic, stream / "packing")
+        if self.inhomogeneity > 0:
             period = (float(lengths[0]), float(lengths[1]))
-            relative = Terrain(gaussian_field(period, self.correlation, stream / "field"), period)
-            weights = np.maximum(1 + self.inhomogeneity * relative.height(positions[:, 0], positions[:, 1]), 0.0)
-            keys = np.log((stream / "thinning").generator().random(packed)) / np.maximum(weights, 1e-9)
-            # the largest keys are a sample without replacement, likely in proportion to the weights
-            kept = np.sort(np.argpartition(keys, packed - wanted)[packed - wanted :])
-            positions, kinds = positions[kept], kinds[kept]
+            field = Terrain(gaussian_field(period, self.correlation, stream / "field"), period)
+            weights = 1 + self.inhomogeneity * field.height(positions[:, 0], positions[:, 1])
+            # the smallest keys are a sample of fixed size, each atom as likely as its weight says
+            keys = (stream / "thinning").generator().random(len(positions)) / np.maximum(weights, 1e-9)
+            kept = [np.flatnonzero(kinds == k)[np.argsort(keys[kinds == k])[:n]] for k, n in enumerate(wanted)]
+            chosen = np.sort(np.concatenate(kept))
+            positions, kinds = positions[chosen], kinds[chosen]
         return Atoms(positions + np.asarray(bounds.low), numbers[kinds])
 
 
@@ -152,6 +152,7 @@ def _apportion(shares: list[float], total: int) -> list[int]:
 def _pack(
     counts: list[int], limits: Array, lengths: Array, periodic: tuple[bool, bool, bool], stream: Stream
 ) -> tuple[Array, Ints]:
+    """Return positions and kinds of exactly ``counts`` spheres of each kind in a box."""
     from exitwave.structure.generators.packing import add_spheres
 
     largest = max(float(limits.max()), 0.5)
@@ -159,13 +160,19 @@ def _pack(
         raise StructureError(
             f"the periodic box is {lengths.min():g} Å wide, less than the least distance of {largest:g} Å; widen it."
         )
-    total = sum(counts)
-    positions, kinds = np.empty((total, 3)), np.empty(total, dtype=np.int32)
-    shape = tuple(int(n) for n in np.clip(lengths // largest, 1, 1000))
-    heads, following = np.full(shape, -1, dtype=np.int32), np.full(total, -1, dtype=np.int32)
+    # spheres crowd at a free face, so that open sides are packed further out and cut
+    pad = np.where(periodic, 0.0, 2 * largest)
+    room = lengths + 2 * pad
+    around = [round(count * float(np.prod(room) / np.prod(lengths))) for count in counts]
+    capacity = sum(around) + sum(counts)
+    positions, kinds = np.empty((capacity, 3)), np.empty(capacity, dtype=np.int32)
+    shape = tuple(int(n) for n in np.clip(room // largest, 1, 1000))
+    heads, following = np.full(shape, -1, dtype=np.int32), np.full(capacity, -1, dtype=np.int32)
     generator = stream.generator()
     placed = 0
-    for kind, count in enumerate(counts):
+
+    def add(kind: int, count: int, low: Array, size: Array) -> None:
+        nonlocal placed
         goal, tries = placed + count, 0
         while placed < goal:
             if tries > TRIES * count + 100_000:
@@ -173,9 +180,25 @@ def _pack(
                     f"{count} atoms of a packing do not fit with a least distance of {limits[kind].max():g} Å;"
                     " lower the density or the distance."
                 )
-            batch = generator.random((max(4096, 2 * (goal - placed)), 3)) * lengths
+            batch = low + generator.random((max(4096, 2 * (goal - placed)), 3)) * size
             tries += len(batch)
             placed = add_spheres(
-                batch, kind, goal, limits, lengths, np.array(periodic), positions, kinds, placed, heads, following
+                batch, kind, goal, limits, room, np.array(periodic), positions, kinds, placed, heads, following
             )
-    return positions, kinds
+
+    for kind, count in enumerate(around):
+        add(kind, count, np.zeros(3), room)
+    surplus: list[NDArray[np.intp]] = []
+    for kind, count in enumerate(counts):
+        inside = np.flatnonzero(_within(positions[:placed], pad, lengths) & (kinds[:placed] == kind))
+        if len(inside) > count:
+            surplus.append(generator.choice(inside, len(inside) - count, replace=False))
+        else:
+            add(kind, count - len(inside), pad, lengths)
+    kept = _within(positions[:placed], pad, lengths)
+    kept[np.concatenate([np.empty(0, np.intp), *surplus])] = False
+    return positions[:placed][kept] - pad, kinds[:placed][kept]
+
+
+def _within(positions: Array, low: Array, lengths: Array) -> Mask:
+    return np.asarray(((positions >= low) & (positions <= low + lengths)).all(axis=1), dtype=bool)

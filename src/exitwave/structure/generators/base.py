@@ -43,8 +43,8 @@ class Atoms:
             thermal = np.full(len(positions), np.nan)
         if numbers.shape != (len(positions),) or thermal.shape != (len(positions),):
             raise StructureError(
-                f"positions, numbers and thermal have shapes {positions.shape}, {numbers.shape} and {thermal.shape};"
-                " they are (atoms, 3), (atoms,) and (atoms,)."
+                f"positions, numbers and thermal have shapes {positions.shape}, {numbers.shape} and"
+                f" {thermal.shape}; they are (atoms, 3), (atoms,) and (atoms,)."
             )
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "numbers", numbers)

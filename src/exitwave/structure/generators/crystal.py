@@ -171,7 +171,13 @@ class Crystal(Generator):
 
     @classmethod
     def from_spacegroup(
-        cls, group: int | str, parameters: ArrayLike, species: Sequence[str], basis: ArrayLike, name: str = ""
+        cls,
+        group: int | str,
+        parameters: ArrayLike,
+        species: Sequence[str],
+        basis: ArrayLike,
+        name: str = "",
+        setting: int = 1,
     ) -> Crystal:
         """Return the crystal that a space group makes of an asymmetric unit.
 
@@ -183,8 +189,10 @@ class Crystal(Generator):
             a, b, c (Å), alpha, beta, gamma (degrees).
         species, basis
             Symbols and fractional coordinates of the asymmetric unit.
+        setting
+            1, or 2 for the second origin of the International Tables.
         """
-        return cls(Material.from_spacegroup(group, parameters, species, basis, name))
+        return cls(Material.from_spacegroup(group, parameters, species, basis, name, setting=setting))
 
     @classmethod
     def from_cif(cls, path: str | Path) -> Crystal:

@@ -143,10 +143,13 @@ class Not(Region):
 
     @override
     def extent(self, directions: ArrayLike) -> Array:
-        inner = self.region
-        if isinstance(inner, Not):
-            return inner.region.extent(directions)
-        return np.full(len(points3(directions, "directions")), np.inf)
+        directions = points3(directions, "directions")
+        normals, offsets = self.planes()
+        if len(normals) == 0:
+            return np.full(len(directions), np.inf)
+        along = directions @ normals[0]
+        across = np.linalg.norm(directions - along[:, None] * normals[0], axis=1)
+        return np.where((across <= 1e-12 * np.abs(along)) & (along > 0), along * offsets[0], np.inf)
 
     @override
     def planes(self) -> tuple[Array, Array]:

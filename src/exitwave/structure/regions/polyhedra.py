@@ -68,7 +68,8 @@ class Polyhedron(Solid):
         normals, offsets = self.planes()
         inside = _deepest_point(normals, offsets)
         try:
-            corners = HalfspaceIntersection(np.column_stack([normals, -offsets]), inside).intersections
+            with np.errstate(divide="ignore", invalid="ignore"):  # corners at infinity are refused below
+                corners = HalfspaceIntersection(np.column_stack([normals, -offsets]), inside).intersections
         except QhullError:
             corners = np.full((1, 3), np.inf)
         if not np.isfinite(corners).all():

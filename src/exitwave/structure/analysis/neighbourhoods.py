@@ -1,0 +1,153 @@
+"""Neighbours, coordination and common-neighbour classes of the atoms of a structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core import StructureError
+from exitwave.structure.arrays import Array, Ints
+from exitwave.structure.grids import Grid
+from exitwave.structure.structure import Structure
+
+__all__ = ["CLASSES", "Neighbours", "common_neighbour_classes", "coordination", "neighbours"]
+
+CLASSES = ("other", "fcc", "hcp", "bcc", "icosahedral")
+# midway between the first and the second shell of fcc, in units of the nearest-neighbour distance
+FCC_CUTOFF = (1 + 2**0.5) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The neighbours of every atom.
+
+    Parameters
+    ----------
+    starts
+        The neighbours of atom i are entries ``starts[i]`` to ``starts[i + 1]``, shape (atoms + 1,).
+    others
+        Index of the neighbour, shape (pairs,).
+    vectors
+        From the atom to the neighbour, periodic image included, shape (pairs, 3), Å.
+    """
+
+    starts: NDArray[np.int64]
+    others: Ints
+    vectors: Array
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of neighbours of every atom."""
+        result: NDArray[np.int64] = np.diff(self.starts)
+        return result
+
+    @property
+    def distances(self) -> Array:
+        """Lengths of the vectors, Å."""
+        result: Array = np.linalg.norm(self.vectors, axis=1)
+        return result
+
+    @property
+    def centres(self) -> NDArray[np.int64]:
+        """Index of the atom that each entry belongs to."""
+        return np.repeat(np.arange(len(self.starts) - 1), self.counts)
+
+
+def neighbours(structure: Structure, cutoff: float) -> Neighbours:
+    """Return all neighbours within ``cutoff`` Å, periodic images included.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> gold = Scene([Volume(Crystal("Au"), Box(2 * a, 2 * a, 2 * a))], (2 * a,) * 3, pbc=(True,) * 3).build(seed=1)
+    >>> set(neighbours(gold, 3.2).counts.tolist())
+    {12}
+    """
+    from exitwave.structure.neighbours import neighbours as find
+
+    _positive(cutoff)
+    if not len(structure):
+        return Neighbours(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty((0, 3)))
+    grid = Grid.of(structure.positions, structure.cell, structure.pbc, float(cutoff))
+    return Neighbours(*find(grid.fractional, grid.cell, grid.pbc, float(cutoff), grid.shape, grid.reach))
+
+
+def coordination(structure: Structure, cutoff: float | None = None) -> NDArray[np.int64]:
+    """Return the number of neighbours of every atom.
+
+    Parameters
+    ----------
+    structure
+        The atoms.
+    cutoff
+        Å; default: for each pair 1.2 × the sum of the covalent radii.
+    """
+    if cutoff is not None:
+        return neighbours(structure, cutoff).counts
+    from ase.data import covalent_radii
+
+    if not len(structure):
+        return np.zeros(0, np.int64)
+    radii = 1.2 * np.asarray(covalent_radii)[structure.numbers]
+    found = neighbours(structure, 2 * float(radii.max()))
+    bonded = found.distances <= radii[found.centres] + radii[found.others]
+    return np.bincount(found.centres[bonded], minlength=len(structure)).astype(np.int64)
+
+
+def common_neighbour_classes(structure: Structure, cutoff: float | None = None) -> NDArray[np.int8]:
+    """Return the class of every atom's surroundings by common-neighbour analysis: an index into ``CLASSES``.
+
+    For every pair of neighbours: how many neighbours they have in common, how many bonds are between those, and
+    how long the longest chain of these bonds is. Twelve pairs 421 are fcc, six 421 with six 422 hcp, twelve 555
+    icosahedral, eight 666 with six 444 bcc.
+
+    Parameters
+    ----------
+    structure
+        The atoms; of one kind (select the cations of a compound first).
+    cutoff
+        Å; default: 1.2071 × the median distance to the nearest neighbour, between the first two shells of fcc.
+        For bcc give about 1.207 lattice constants.
+
+    Source: J. D. Honeycutt & H. C. Andersen, J. Phys. Chem. 91, 4950 (1987); D. Faken & H. Jónsson, Comput.
+    Mater. Sci. 2, 279 (1994).
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> gold = Scene([Volume(Crystal("Au"), Box(2 * a, 2 * a, 2 * a))], (2 * a,) * 3, pbc=(True,) * 3).build(seed=1)
+    >>> {CLASSES[c] for c in common_neighbour_classes(gold)}
+    {'fcc'}
+    """
+    from exitwave.structure.analysis.signatures import classify
+
+    if len(structure) < 2:
+        return np.zeros(len(structure), np.int8)
+    if cutoff is None:
+        cutoff = FCC_CUTOFF * nearest_distance(structure)
+    found = neighbours(structure, cutoff)
+    result: NDArray[np.int8] = classify(found.starts, found.vectors, float(cutoff))
+    return result
+
+
+def nearest_distance(structure: Structure) -> float:
+    """Return the median distance of the atoms to their nearest neighbours, Å."""
+    density = len(structure) / abs(float(np.linalg.det(structure.cell)))
+    reach = 1.5 * density ** (-1 / 3)
+    for _ in range(20):
+        sample = neighbours(structure, reach)
+        if (sample.counts > 0).mean() > 0.5:
+            nearest = np.full(len(structure), np.inf)
+            np.minimum.at(nearest, sample.centres, sample.distances)
+            return float(np.median(nearest[np.isfinite(nearest)]))
+        reach *= 1.5
+    raise StructureError("the atoms are too far apart to have neighbours; give a cutoff.")
+
+
+def _positive(cutoff: float) -> None:
+    if isinstance(cutoff, bool) or not 0 < cutoff < np.inf:
+        raise StructureError(f"cutoff is {cutoff!r}; it is a number above 0 in Å.")
