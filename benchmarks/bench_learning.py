@@ -44,7 +44,7 @@ def bare_loop(source):
 
 def test_a_training_step_against_a_bare_loop(source, tmp_path, capsys):
     spec = Training(net=NET, crops=source.crops, batch=BATCH, epochs=1)
-    validation = source.batch(0, 2, Stream(2))
+    validation = {"held out": source.batch(0, 2, Stream(2))}
     bare = min(bare_loop(source))
     times = []
     run(
@@ -59,7 +59,7 @@ def test_a_training_step_against_a_bare_loop(source, tmp_path, capsys):
 
 def test_waiting_for_data(source, tmp_path, capsys):
     spec = Training(net=NET, crops=source.crops, batch=BATCH, epochs=1)
-    validation = source.batch(0, 2, Stream(2))
+    validation = {"held out": source.batch(0, 2, Stream(2))}
     _, _, facts = run(
         source, validation, spec, Stream(1), tmp_path, "key", torch.device("cpu"), None, None, checkpoints=False
     )

@@ -1,6 +1,7 @@
 """Networks trained on simulation and judged on real micrographs."""
 
 from exitwave.learning.augment import Augmentation
+from exitwave.learning.benchmark_files import BENCHMARKS, benchmark_pairs
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ArrayData
 from exitwave.learning.evaluation import Evaluation, evaluate
@@ -8,10 +9,19 @@ from exitwave.learning.metrics import Scores, iou, mean_image_f1, particle_f1, s
 from exitwave.learning.network import Ensemble, Network
 from exitwave.learning.networks import Net, architectures, build
 from exitwave.learning.normalisation import Normalisation
+from exitwave.learning.objects import (
+    average_precision,
+    boundary_f1,
+    calibration_error,
+    panoptic_quality,
+    particle_scores,
+    size_errors,
+)
 from exitwave.learning.sources import Live, Stored
 from exitwave.learning.training import Training, train
 
 __all__ = [
+    "BENCHMARKS",
     "ArrayData",
     "Augmentation",
     "Crops",
@@ -25,12 +35,19 @@ __all__ = [
     "Stored",
     "Training",
     "architectures",
+    "average_precision",
+    "benchmark_pairs",
+    "boundary_f1",
     "build",
+    "calibration_error",
     "evaluate",
     "iou",
     "mean_image_f1",
+    "panoptic_quality",
     "particle_f1",
+    "particle_scores",
     "score",
+    "size_errors",
     "soft_macro_f1",
     "train",
 ]

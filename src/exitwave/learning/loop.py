@@ -7,8 +7,9 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class Loop(pl.LightningModule):
         stream: Stream,
         key: str,
         steps: int,
-        validation: Batch,
+        validation: Mapping[str, Batch],
         feed: Feed,
     ) -> None:
         super().__init__()
@@ -66,7 +67,10 @@ class Loop(pl.LightningModule):
         self.history: list[dict[str, float]] = []
         self.best: tuple[float, Weights] = (float("inf"), {})
         self._losses: list[torch.Tensor] = []
-        self._counts = torch.zeros(4, dtype=torch.float64)
+        self._counts: dict[str, torch.Tensor] = {}
+        self._pieces = [
+            (name, at) for name, batch in validation.items() for at in range(0, len(batch.images), spec.batch)
+        ]
         self._epoch_start = time.perf_counter()
         self.validation, self.feed = validation, feed
 
@@ -98,47 +102,52 @@ class Loop(pl.LightningModule):
 
     def val_dataloader(self) -> _Numbers:
         """Return where the pieces of the validation crops begin."""
-        return _Numbers(range(0, len(self.validation.images), self.spec.batch))
+        return _Numbers(range(len(self._pieces)))
 
-    def validation_step(self, start: int, _: int) -> None:
+    def validation_step(self, piece: int, _: int) -> None:
         """Add up what the epoch's scores are made of."""
-        part = slice(start, start + self.spec.batch)
-        images, labels = self.validation.images[part].to(self.device), self.validation.labels[part].to(self.device)
+        name, start = self._pieces[piece]
+        part, batch = slice(start, start + self.spec.batch), self.validation[name]
+        images, labels = batch.images[part].to(self.device), batch.labels[part].to(self.device)
         with torch.autocast(self.device.type, enabled=False):
             images = self.spec.normalisation(images)
         logits = self.average(_last(images)).float()
         loss = cross_entropy_dice(logits, labels)
         found, true = logits.argmax(1) > 0, labels > 0
         sums = ((found & true).sum(), found.sum(), true.sum(), loss * len(images))
-        self._counts += torch.stack([value.double() for value in sums]).cpu()
+        here = torch.stack([value.double().cpu() for value in sums])
+        self._counts[name] = self._counts.get(name, 0) + here
 
     def on_validation_epoch_start(self) -> None:
         """Begin counting."""
-        self._counts.zero_()
+        self._counts = {}
 
     def on_validation_epoch_end(self) -> None:
         """Write the epoch into the history, and keep its weights if they are the best."""
-        hit, found, true, loss = self._counts.tolist()
-        images = len(self.validation.images)
         losses = torch.stack(self._losses).float()
         row = {
             "epoch": float(self.current_epoch + 1),
             "step": float(self.global_step),
             "loss": float(losses.mean()),
-            "validation_loss": loss / images,
-            "validation_f1": 2 * hit / (found + true) if found + true else 1.0,
             "learning_rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
             "seconds": time.perf_counter() - self._epoch_start,
         }
         self._losses, self._epoch_start = [], time.perf_counter()
-        if not torch.isfinite(losses).all() or row["validation_loss"] != row["validation_loss"]:
+        worst = -float("inf")
+        for name, counts in self._counts.items():
+            hit, found, true, total = counts.tolist()
+            suffix = "" if name == next(iter(self.validation)) else f":{name}"
+            row[f"validation_loss{suffix}"] = total / len(self.validation[name].images)
+            row[f"validation_f1{suffix}"] = 2 * hit / (found + true) if found + true else 1.0
+            worst = max(worst, row[f"validation_loss{suffix}"])
+        if not torch.isfinite(losses).all() or not isfinite(worst):
             raise TrainingError(
                 f"the loss became infinite in epoch {int(row['epoch'])}; give a smaller learning_rate than "
                 f"{self.spec.learning_rate:g}."
             )
         self.history.append(row)
-        if row["validation_loss"] < self.best[0] or self.spec.keep == "last":
-            self.best = (row["validation_loss"], _copied(self.average))
+        if worst < self.best[0] or self.spec.keep == "last":
+            self.best = (worst, _copied(self.average))
 
     def configure_optimizers(self) -> Any:
         """Return Adam with the schedule of the spec."""
@@ -187,7 +196,7 @@ class _Steps(Callback):
 
 def run(
     source: Source,
-    validation: Batch,
+    validation: Mapping[str, Batch],
     spec: Training,
     stream: Stream,
     home: Path,

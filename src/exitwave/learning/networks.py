@@ -30,8 +30,9 @@ class Net(Spec):
     ----------
     name
         An architecture: see :func:`architectures`. "unet" works on full resolution from its first convolution,
-        "strided_unet" (monai's UNet of residual units) halves it at once and is twice as fast. Others are found by the entry point group "exitwave.networks", a
-        function ``(net: Net) -> nn.Module`` from images (n, 1, y, x) to logits (n, classes, y, x).
+        "strided_unet" (monai's UNet of residual units) halves it at once and is twice as fast. Others are found by
+        the entry point group "exitwave.networks", a function ``(net: Net) -> nn.Module`` from images (n, 1, y, x) to
+        logits (n, classes, y, x).
     width
         Fraction of the architecture's full number of channels; for "resnet_unet" 1 is 14.3 million parameters, 0.5 is
         3.6 and 0.25 is 0.9 million.

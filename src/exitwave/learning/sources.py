@@ -126,7 +126,7 @@ class WaveLike(Protocol):
 class Live:
     """Exit waves kept in memory, imaged anew: no two steps see the same image.
 
-    Images are formed in windows of ``window`` images; within a window every image gives ``reuse`` crops, shuffled.
+    Every image gives ``reuse`` crops, shuffled among those of a window of ``window`` images, and is then forgotten.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Live:
     reuse
         Crops from each image. One is the ideal; more where forming images is slower than learning from them.
     window
-        Images formed at a time.
+        Images among which crops are shuffled.
     form
         How n images are formed of one wave, given n drawn specs and n streams; the camera's counts by default.
     """
@@ -164,16 +164,16 @@ class Live:
         classes: int = 2,
         form: Callable[[Any, Sequence[Any], Sequence[Stream]], torch.Tensor] | None = None,
     ) -> None:
-        if not waves:
+        if len(waves) == 0:
             raise TrainingError("there are no waves to train on; store them with store: {waves: true} in the recipe.")
-        self.waves, self.imaging, self.crops, self.stream = list(waves), imaging, crops, stream
+        self.waves, self.imaging, self.crops, self.stream = waves, imaging, crops, stream
         self.labels = torch.as_tensor(np.asarray(labels).astype(np.uint8))
         if len(self.labels) != len(self.waves):
             raise TrainingError(f"there are {len(waves)} waves and {len(self.labels)} labels; give one for each.")
         self.classes, self.reuse, self.window = classes, max(1, reuse), max(1, window)
         self.images_per_epoch = images_per_epoch or 4 * len(self.waves)
         self.form = form or counts
-        self._formed: tuple[int, list[torch.Tensor]] = (-1, [])
+        self._formed: dict[int, torch.Tensor] = {}
         shape = (self.labels.shape[-2], self.labels.shape[-1])
         crops.check(shape, self._pixel_size(0))
 
@@ -183,19 +183,22 @@ class Live:
     def batch(self, step: int, size: int, stream: Stream) -> Batch:
         """Return ``size`` crops of images that no other window has."""
         generator = (stream / "crop" / step).generator()
+        numbers = [self._image(item) for item in range(step * size, (step + 1) * size)]
+        self._form(numbers)
         images, labels = [], []
-        for item in range(step * size, (step + 1) * size):
-            block, place = divmod(item, self.window * self.reuse)
-            formed = self._window(block)
-            image = int(_permutation(self.window * self.reuse, self.stream / "shuffle" / block)[place]) % self.window
-            wave = self._wave(block * self.window + image)
-            crop, label = self.crops.cut(
-                formed[image], self.labels[wave].to(formed[image].device), self._pixel_size(wave), generator,
-                self.classes,
-            )  # fmt: skip
+        for number in numbers:
+            wave, image = self._wave(number), self._formed[number]
+            label = self.labels[wave].to(image.device)
+            crop, label = self.crops.cut(image, label, self._pixel_size(wave), generator, self.classes)
             images.append(crop)
             labels.append(label)
         return Batch(torch.stack(images), torch.stack(labels))
+
+    def _image(self, item: int) -> int:
+        """Return the number of the image that crop number ``item`` is cut from."""
+        block, place = divmod(item, self.window * self.reuse)
+        shuffled = _permutation(self.window * self.reuse, self.stream / "shuffle" / block)
+        return block * self.window + int(shuffled[place]) % self.window
 
     def _wave(self, image: int) -> int:
         return _position(image, len(self.waves), self.stream / "waves")
@@ -203,21 +206,19 @@ class Live:
     def _pixel_size(self, wave: int) -> float:
         return float(self.waves[wave].sampling[0])
 
-    def _window(self, block: int) -> list[torch.Tensor]:
-        if self._formed[0] == block:
-            return self._formed[1]
-        numbers = range(block * self.window, (block + 1) * self.window)
+    def _form(self, numbers: Sequence[int]) -> None:
+        """Form the images that are not there yet, those of one wave together, and forget those of earlier windows."""
+        oldest = min(numbers) // self.window * self.window
+        self._formed = {number: image for number, image in self._formed.items() if number >= oldest}
         by_wave: dict[int, list[int]] = {}
-        for number in numbers:
-            by_wave.setdefault(self._wave(number), []).append(number)
-        formed: dict[int, torch.Tensor] = {}
+        for number in dict.fromkeys(numbers):
+            if number not in self._formed:
+                by_wave.setdefault(self._wave(number), []).append(number)
         for wave, members in by_wave.items():
             streams = [self.stream / "image" / number for number in members]
             specs = [self.imaging.draw(stream / "draw") for stream in streams]
             images = self.form(self.waves[wave], specs, [stream / "noise" for stream in streams])
-            formed |= dict(zip(members, _compact(images), strict=True))
-        self._formed = (block, [formed[number] for number in numbers])
-        return self._formed[1]
+            self._formed |= dict(zip(members, _compact(images), strict=True))
 
 
 def counts(wave: Any, specs: Sequence[Any], streams: Sequence[Stream]) -> torch.Tensor:

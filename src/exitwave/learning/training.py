@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 
 from exitwave.core import Number, Reporter, Spec, Stream, TrainingError, Word, identity
@@ -19,8 +19,9 @@ from exitwave.learning.memory import keep_memory
 from exitwave.learning.network import Network
 from exitwave.learning.networks import Net
 from exitwave.learning.normalisation import Normalisation
+from exitwave.learning.prepare import held_out_crops, training_source
 from exitwave.learning.schedules import SCHEDULES
-from exitwave.learning.sources import Batch, Source, Stored
+from exitwave.learning.sources import Batch, Source
 
 __all__ = ["Training", "train"]
 
@@ -53,7 +54,17 @@ class Training(Spec):
     held_out
         Share of the structures that is for validation.
     keep
-        "best": the epoch of least validation loss; "last": the last.
+        "best": the epoch whose loss on the worst group of validation images is least; "last": the last.
+    live
+        Whether images are formed anew from stored exit waves, so that no image is seen twice.
+    reuse
+        Live: crops from each image; more than one where forming images takes longer than learning from them.
+    images_per_epoch
+        Live: images that count as an epoch; as many as there are stored if None.
+    shifts
+        Further groups of validation images, by name: imaging keys that differ from the recipe's, as in
+        ``{"low dose": {"dose": 60}, "blurred": {"detector": {"c3": 0.2}}}``. They are formed of the held-out waves.
+        Scores on images like the training images say little about real ones; scores on shifted ones say more.
     precision
         "32", or on a GPU "bf16-mixed" or "16-mixed".
 
@@ -78,11 +89,15 @@ class Training(Spec):
     clip: Annotated[float, Number("a gradient norm", above=0, fixed=True)] = 1.0
     held_out: Annotated[float, Number("a share", above=0, below=1, fixed=True)] = 0.15
     keep: Annotated[str, Word("a choice of epoch", options=("best", "last"), fixed=True)] = "best"
+    live: bool = False
+    reuse: Annotated[int, Number("a number of crops", at_least=1, at_most=1000, whole=True, fixed=True)] = 1
+    images_per_epoch: Annotated[int, Number("a number of images", at_least=1, whole=True, fixed=True)] | None = None
+    shifts: dict[str, dict[str, Any]] = {}  # noqa: RUF012
     precision: Annotated[str, Word("a precision", options=("32", "bf16-mixed", "16-mixed"), fixed=True)] = "32"
 
 
 def train(
-    data: ImageData,
+    data: ImageData | Spec | str | os.PathLike[str],
     *,
     seed: int,
     epochs: int | None = None,
@@ -90,6 +105,7 @@ def train(
     spec: Training | None = None,
     device: str | torch.device | None = None,
     progress: Reporter | None = None,
+    start: Network | None = None,
     **fields: Any,
 ) -> Network:
     """Return a network trained on a data set's images.
@@ -100,7 +116,8 @@ def train(
     Parameters
     ----------
     data
-        A data set, or :class:`~exitwave.learning.ArrayData`.
+        A data set, :class:`~exitwave.learning.ArrayData`, or a recipe (or its file or name), which is generated
+        first, into ``folder / "data"``, so that this needs a folder.
     seed
         Decides initial weights, held-out structures, order, crops and augmentation.
     epochs
@@ -113,6 +130,9 @@ def train(
         "cpu", "cuda", …; a GPU if there is one.
     progress
         Called with a :class:`~exitwave.core.progress.Progress` after every step.
+    start
+        A network to go on from: fine-tuning, on a user's few labelled images say. Its pixel size and normalisation
+        are kept, and unless said otherwise the learning rate is a tenth of the usual.
     **fields
         Fields of :class:`Training`.
 
@@ -131,26 +151,35 @@ def train(
     (64, 64)
     """
     spec = _with(spec or Training(), epochs, fields)
-    stream = Stream(seed)
+    if start is not None:
+        spec = _as(start, spec)
+    stream, where = Stream(seed), _device(device)
+    data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
     learn, held = partition(groups_of(data), spec.held_out, stream / "split")
     rule = spec.rule or default_rule(data)
-    source = Stored.read(data, learn, spec.crops, rule, spec.net.classes)
-    validation = _validation(data, held, spec, rule, stream / "validation")
-    record = {
+    source = training_source(data, learn, spec, rule, stream / "live", where)
+    validation = held_out_crops(data, held, spec, rule, stream / "validation", where)
+    record: dict[str, Any] = {
         "training": spec.to_dict(),
         "seed": seed,
         "rule": rule,
         "data": _describe(data),
         "images": {"training": len(learn), "validation": len(held)},
     }
-    return fit(source, validation, spec, record, stream, folder=folder, device=device, progress=progress)
+    weights = None
+    if start is not None:
+        record["start"] = {"identity": start.identity, "record": start.record}
+        weights = dict(start.module.state_dict())
+    return fit(
+        source, validation, spec, record, stream, folder=folder, device=where, progress=progress, start=weights
+    )
 
 
 def fit(
     source: Source,
-    validation: Batch,
+    validation: Mapping[str, Batch],
     spec: Training,
     record: dict[str, Any],
     stream: Stream,
@@ -167,7 +196,7 @@ def fit(
     source
         Gives the batch of every step.
     validation
-        Crops that are scored after every epoch.
+        Groups of crops, by name, that are scored after every epoch.
     spec
         How to train.
     record
@@ -215,15 +244,37 @@ def _device(device: str | torch.device | None) -> torch.device:
     return found
 
 
-def _validation(data: ImageData, held: Any, spec: Training, rule: str, stream: Stream, most: int = 256) -> Batch:
-    """Return one crop of each held-out image, at the network's own scale where it fits."""
-    chosen = np.sort(stream.generator().permutation(held)[:most])
-    exact = spec.crops.replace(scale=1.0)
-    try:
-        source = Stored.read(data, chosen, exact, rule, spec.net.classes)
-    except TrainingError:
-        source = Stored.read(data, chosen, spec.crops, rule, spec.net.classes)
-    return source.batch(0, len(chosen), stream)
+def _as(start: Network, spec: Training) -> Training:
+    """Return the spec with what a network to go on from decides."""
+    said = spec.model_fields_set
+    if "net" in said and spec.net != start.net:
+        raise TrainingError(f"net is another network than that to start from, {start!r}; leave net out.")
+    crops = spec.crops.replace(pixel_size=start.pixel_size)
+    changes: dict[str, Any] = {"net": start.net, "normalisation": start.normalisation, "crops": crops}
+    if "learning_rate" not in said:
+        changes["learning_rate"] = spec.learning_rate / 10
+    return spec.replace(**changes)
+
+
+def _generated(
+    data: Any, spec: Training, folder: str | os.PathLike[str] | None, progress: Reporter | None
+) -> ImageData:
+    """Return the data, made first where only their recipe is given."""
+    if isinstance(data, ImageData):
+        return data
+    from exitwave.dataset import Dataset, Recipe, generate
+
+    if not isinstance(data, Recipe):
+        if not isinstance(data, str | os.PathLike):
+            raise TrainingError(f"data is a {type(data).__name__}; it is a data set, a recipe, or the path of one.")
+        if Path(data).is_dir():
+            return Dataset(data)
+        data = Recipe.read(data)
+    if folder is None:
+        raise TrainingError("a recipe must be generated before training; give a folder for the data.")
+    if spec.live or spec.shifts:
+        data = data.replace(store=data.store.replace(waves=True))
+    return generate(data, Path(folder) / "data", progress=progress)
 
 
 def _describe(data: ImageData) -> dict[str, Any]:

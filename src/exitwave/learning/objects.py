@@ -1,0 +1,273 @@
+"""Scores of outlines, of whole particles and of stated probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core import TrainingError
+
+__all__ = [
+    "ParticleScores",
+    "SizeErrors",
+    "average_precision",
+    "boundary_f1",
+    "calibration_error",
+    "panoptic_quality",
+    "particle_scores",
+    "size_errors",
+]
+
+
+def boundary_f1(found: Sequence[ArrayLike], masks: Sequence[ArrayLike], tolerance: float = 2.0) -> float:
+    r"""Return the F1 of outlines: the share of outline pixels within a tolerance of the other outline.
+
+    Precision is the share of found outline pixels no further than ``tolerance`` from a true one, recall the share of
+    true ones no further from a found one; both are pooled over all images (Csurka et al., 2013).
+
+    Parameters
+    ----------
+    found, masks
+        n arrays (y, x), bool.
+    tolerance
+        Pixels.
+
+    Examples
+    --------
+    >>> mask = np.zeros((32, 32), bool)
+    >>> mask[8:24, 8:24] = True
+    >>> boundary_f1([np.roll(mask, 1, axis=0)], [mask], tolerance=1.0)
+    1.0
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    sums = np.zeros(4)
+    for one, other in _pairs(found, masks):
+        a, b = _outline(one), _outline(other)
+        if a.any() and b.any():
+            sums[0] += np.count_nonzero(distance_transform_edt(~b)[a] <= tolerance)
+            sums[2] += np.count_nonzero(distance_transform_edt(~a)[b] <= tolerance)
+        sums[1] += a.sum()
+        sums[3] += b.sum()
+    if sums[1] == 0 and sums[3] == 0:
+        return 1.0
+    precision = sums[0] / sums[1] if sums[1] else 0.0
+    recall = sums[2] / sums[3] if sums[3] else 0.0
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+@dataclass(frozen=True)
+class ParticleScores:
+    """How many particles were found, at one threshold of overlap.
+
+    Parameters
+    ----------
+    threshold
+        Least IoU of a found with a true particle.
+    hits, false, missed
+        Particles found, invented and not found.
+    overlap
+        Sum of the IoU of the hits.
+    """
+
+    threshold: float
+    hits: int
+    false: int
+    missed: int
+    overlap: float
+
+    @property
+    def precision(self) -> float:
+        """Share of found particles that are true (1 where none is found)."""
+        return self.hits / (self.hits + self.false) if self.hits + self.false else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of true particles that are found (1 where there is none)."""
+        return self.hits / (self.hits + self.missed) if self.hits + self.missed else 1.0
+
+    @property
+    def average_precision(self) -> float:
+        """Hits over hits, false and missed together."""
+        total = self.hits + self.false + self.missed
+        return self.hits / total if total else 1.0
+
+    @property
+    def panoptic_quality(self) -> float:
+        """Sum of IoU over hits and half of the errors (Kirillov et al., 2019)."""
+        total = self.hits + (self.false + self.missed) / 2
+        return self.overlap / total if total else 1.0
+
+
+def particle_scores(found: Sequence[ArrayLike], true: Sequence[ArrayLike], threshold: float = 0.5) -> ParticleScores:
+    """Return how many particles of label maps match, each at most once, so that the number of matches is greatest.
+
+    Parameters
+    ----------
+    found, true
+        n label maps (y, x): 0 is background, every particle has a number of its own.
+    threshold
+        Least IoU of a match.
+
+    Examples
+    --------
+    >>> true = np.zeros((20, 20), int)
+    >>> true[2:8, 2:8], true[12:18, 12:18] = 1, 2
+    >>> scores = particle_scores([np.where(true == 1, 7, 0)], [true])
+    >>> scores.hits, scores.false, scores.missed, scores.panoptic_quality
+    (1, 0, 1, 0.6666666666666666)
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    hits, false, missed, overlap = 0, 0, 0, 0.0
+    for one, other in _pairs(found, true):
+        table = _overlaps(one, other)
+        usable = np.where(table >= threshold, 1 + table, 0.0)  # more matches first, then more overlap
+        rows, columns = linear_sum_assignment(-usable)
+        matched = table[rows, columns][usable[rows, columns] > 0]
+        hits += len(matched)
+        overlap += float(matched.sum())
+        false += table.shape[0] - len(matched)
+        missed += table.shape[1] - len(matched)
+    return ParticleScores(threshold, hits, false, missed, overlap)
+
+
+def average_precision(
+    found: Sequence[ArrayLike],
+    true: Sequence[ArrayLike],
+    thresholds: Sequence[float] = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
+) -> float:
+    """Return hits / (hits + false + missed) of particles, averaged over thresholds of IoU.
+
+    Examples
+    --------
+    >>> true = np.zeros((20, 20), int)
+    >>> true[2:8, 2:8] = 1
+    >>> average_precision([true], [true])
+    1.0
+    """
+    return float(np.mean([particle_scores(found, true, value).average_precision for value in thresholds]))
+
+
+def panoptic_quality(found: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> float:
+    """Return the panoptic quality of particles: sum of IoU over hits and half of the errors, at IoU 0.5.
+
+    Examples
+    --------
+    >>> panoptic_quality([np.zeros((4, 4), int)], [np.zeros((4, 4), int)])
+    1.0
+    """
+    return particle_scores(found, true, 0.5).panoptic_quality
+
+
+@dataclass(frozen=True)
+class SizeErrors:
+    """How far the sizes of found particles are from the true ones.
+
+    Parameters
+    ----------
+    count
+        Particles found over particles there are; NaN if there are none.
+    mean
+        Relative error of the mean diameter.
+    distance
+        First Wasserstein distance of the two distributions of diameters, in units of the pixel size.
+    """
+
+    count: float
+    mean: float
+    distance: float
+
+
+def size_errors(found: Sequence[ArrayLike], true: Sequence[ArrayLike], pixel_size: float = 1.0) -> SizeErrors:
+    """Return errors of the distribution of equivalent diameters, all images together.
+
+    Parameters
+    ----------
+    found, true
+        n label maps (y, x).
+    pixel_size
+        Length of a pixel, in whatever unit the distance is wanted.
+
+    Examples
+    --------
+    >>> true = np.zeros((20, 20), int)
+    >>> true[2:12, 2:12] = 1
+    >>> size_errors([true], [true])
+    SizeErrors(count=1.0, mean=0.0, distance=0.0)
+    """
+    from scipy.stats import wasserstein_distance
+
+    a, b = [], []
+    for one, other in _pairs(found, true):
+        a.append(_diameters(one) * pixel_size)
+        b.append(_diameters(other) * pixel_size)
+    mine, theirs = np.concatenate(a), np.concatenate(b)
+    if not mine.size or not theirs.size:
+        return SizeErrors(float(mine.size / theirs.size) if theirs.size else float("nan"), float("nan"), float("nan"))
+    return SizeErrors(
+        float(mine.size / theirs.size),
+        float(mine.mean() / theirs.mean() - 1),
+        float(wasserstein_distance(mine, theirs)),
+    )
+
+
+def calibration_error(probabilities: Sequence[ArrayLike], masks: Sequence[ArrayLike], bins: int = 15) -> float:
+    r"""Return the expected calibration error of the particle probability, pooled over pixels.
+
+    .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{N}\,\bigl|\bar y_b - \bar p_b\bigr|
+
+    over bins of equal width in p.
+
+    Examples
+    --------
+    >>> calibration_error([np.full((1, 4), 0.75)], [np.array([[1, 1, 1, 0]])])
+    0.0
+    """
+    number, stated, true = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    for probability, mask in _pairs(probabilities, masks):
+        p = probability.astype(np.float64).ravel()
+        index = np.minimum((p * bins).astype(int), bins - 1)
+        number += np.bincount(index, minlength=bins)
+        stated += np.bincount(index, weights=p, minlength=bins)
+        true += np.bincount(index, weights=(mask.ravel() > 0).astype(float), minlength=bins)
+    return float(np.abs(true - stated).sum() / number.sum())
+
+
+def _pairs(first: Sequence[ArrayLike], second: Sequence[ArrayLike]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    if len(first) == 0 or len(first) != len(second):
+        raise TrainingError(f"there are {len(first)} predictions and {len(second)} masks; give one mask for each.")
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(first, second, strict=True)]
+    for index, (a, b) in enumerate(pairs):
+        if a.shape != b.shape:
+            raise TrainingError(
+                f"prediction {index} has the shape {a.shape} and its mask {b.shape}; they are the same."
+            )
+    return pairs
+
+
+def _outline(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the pixels of a mask that touch its outside; the image's own border is no outline."""
+    from scipy.ndimage import binary_erosion
+
+    inside = mask > 0
+    return np.asarray(inside & ~binary_erosion(inside, border_value=1))
+
+
+def _overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the IoU of every found with every true particle."""
+    names, a = np.unique(one, return_inverse=True)
+    titles, b = np.unique(other, return_inverse=True)
+    shared = np.zeros((len(names), len(titles)))
+    np.add.at(shared, (a.ravel(), b.ravel()), 1)
+    union = shared.sum(axis=1)[:, None] + shared.sum(axis=0)[None, :] - shared
+    return np.asarray((shared / np.maximum(union, 1))[names != 0][:, titles != 0])
+
+
+def _diameters(labels: NDArray[Any]) -> NDArray[np.float64]:
+    areas = np.unique(labels[labels > 0], return_counts=True)[1]
+    return np.asarray(2 * np.sqrt(areas / np.pi))

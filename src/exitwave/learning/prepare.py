@@ -1,0 +1,122 @@
+"""From a data set to what a training sees: its source of batches and its validation crops."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exitwave.core import Stream, TrainingError
+from exitwave.learning.data import ImageData, groups_of
+from exitwave.learning.sources import Batch, Live, Source, Stored
+
+if TYPE_CHECKING:
+    from exitwave.learning.training import Training
+
+__all__ = ["WaveStore", "held_out_crops", "live_source", "training_source"]
+
+HELD_OUT = "held out"
+
+
+class WaveStore(Sequence[Any]):
+    """The exit waves of a data set, read when they are asked for and kept while they fit.
+
+    Parameters
+    ----------
+    data
+        A data set with stored waves.
+    structures
+        Which of its structures, by their place in ``data.structures``.
+    device
+        Where the waves are wanted.
+    keep
+        Bytes to keep.
+    """
+
+    def __init__(self, data: Any, structures: Sequence[int], device: torch.device, keep: int = 2**31) -> None:
+        self._data, self._structures, self._device, self._keep = data, list(structures), device, keep
+        self._waves: OrderedDict[int, Any] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._structures)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index in self._waves:
+            self._waves.move_to_end(index)
+            return self._waves[index]
+        wave = self._data.waves(self._structures[index], atoms=False)
+        wave = replace(wave, particle=None).to(self._device)  # labels are made; the particle's own wave is not needed
+        self._waves[index] = wave
+        self._bytes += wave.array.nbytes
+        while self._bytes > self._keep and len(self._waves) > 1:
+            _, old = self._waves.popitem(last=False)
+            self._bytes -= old.array.nbytes
+        return wave
+
+
+def training_source(
+    data: ImageData, learn: NDArray[np.int64], spec: Training, rule: str, stream: Stream, device: torch.device
+) -> Source:
+    """Return the source of the images ``learn``: stored, or live where the spec says so."""
+    if spec.live:
+        return live_source(data, learn, spec, rule, stream, device)
+    return Stored.read(data, learn, spec.crops, rule, spec.net.classes)
+
+
+def live_source(
+    data: ImageData, learn: NDArray[np.int64], spec: Training, rule: str, stream: Stream, device: torch.device,
+    **fields: Any,
+) -> Live:  # fmt: skip
+    """Return the live source of the structures behind the images ``learn``; ``fields`` change the imaging."""
+    for name in ("waves", "structures", "recipe"):
+        if not hasattr(data, name):
+            raise TrainingError(
+                "live training needs stored exit waves; give a data set generated with store: {waves: true}."
+            )
+    names = {name: place for place, name in enumerate(data.structures)}  # type: ignore[attr-defined]
+    groups = groups_of(data)[learn]
+    chosen, first = np.unique([names[name] for name in groups.tolist()], return_index=True)
+    labels = data.masks(rule, learn[first])
+    labels = labels > 0 if spec.net.classes == 2 else labels
+    imaging = data.recipe.images.spec  # type: ignore[attr-defined]
+    return Live(
+        WaveStore(data, chosen.tolist(), device),
+        labels,
+        imaging.replace(**fields) if fields else imaging,
+        spec.crops,
+        stream,
+        images_per_epoch=spec.images_per_epoch or len(learn),
+        reuse=spec.reuse,
+        window=min(64, max(spec.batch, len(learn))),
+        classes=spec.net.classes,
+    )
+
+
+def held_out_crops(
+    data: ImageData, held: NDArray[np.int64], spec: Training, rule: str, stream: Stream, device: torch.device,
+    most: int = 256,
+) -> dict[str, Batch]:  # fmt: skip
+    """Return crops of the held-out images by name of group: as they are, and under every shift of the spec.
+
+    One crop of each image, at the network's own scale where it fits.
+    """
+    chosen = np.sort(stream.generator().permutation(held)[:most])
+    exact = spec.replace(crops=spec.crops.replace(scale=1.0), reuse=1)
+    try:
+        source = Stored.read(data, chosen, exact.crops, rule, spec.net.classes)
+    except TrainingError:
+        exact = spec.replace(reuse=1)
+        source = Stored.read(data, chosen, exact.crops, rule, spec.net.classes)
+    groups = {HELD_OUT: source.batch(0, len(chosen), stream)}
+    for name, fields in spec.shifts.items():
+        shifted = live_source(data, held, exact, rule, stream / "shift" / name, device, **fields)
+        count = min(len(shifted.waves), most // 2)
+        batch = shifted.batch(0, count, stream / "shift" / name)
+        groups[name] = Batch(batch.images.cpu(), batch.labels.cpu())
+    return groups

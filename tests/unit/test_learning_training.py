@@ -1,0 +1,194 @@
+"""Training: what it learns from, what it keeps, and what it refuses."""
+
+import numpy as np
+import pytest
+import torch
+
+from exitwave.core import SpecError, Stream, TrainingError
+from exitwave.learning import ArrayData, Net, Training, evaluate, train
+from exitwave.learning.data import partition
+
+SMALL = {"net": Net(width=0.125), "crops": {"size": 32}, "batch": 4}
+
+
+def striped(count=16, size=64, seed=1):
+    """Discs with fringes of 2.4 Å on noise: only the fringes tell."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] * 0.4
+    images, labels = np.ones((count, size, size)), np.zeros((count, size, size), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        centre, angle = random.uniform(6, size * 0.4 - 6, 2), random.uniform(0, np.pi)
+        inside = np.hypot(y - centre[0], x - centre[1]) < random.uniform(5, 9)
+        image += 0.25 * inside * np.cos(2 * np.pi * (np.cos(angle) * y + np.sin(angle) * x) / 2.4)
+        label[inside] = 1
+    return random.poisson(images * 60).astype(np.float32), labels
+
+
+def test_it_learns_what_there_is_to_learn():
+    images, labels = striped()
+    data = ArrayData(images, labels, pixel_size=0.4)
+    network = train(data, seed=1, epochs=12, net=Net(width=0.25), crops={"size": 64, "scale": 1.0}, batch=4,
+                    learning_rate=4e-3)  # fmt: skip
+    losses = [row["loss"] for row in network.history]
+    assert losses[-1] < 0.8 * losses[0]
+    new, truth = striped(4, seed=9)
+    result = evaluate(network, [((image, 0.4), mask) for image, mask in zip(new, truth, strict=True)])
+    assert result.scores.pooled > 0.5
+
+
+def test_the_record_tells_all():
+    images, labels = striped(6)
+    network = train(ArrayData(images, labels, 0.4), seed=3, epochs=1, **SMALL)
+    record = network.record
+    assert record["seed"] == 3
+    assert Training.parse(record["training"]).net == SMALL["net"]
+    assert record["images"] == {"training": 5, "validation": 1}
+    assert record["data"]["images"] == 6
+    assert record["environment"]["versions"]["torch"]
+    assert set(network.history[0]) == {
+        "epoch", "step", "loss", "validation_loss", "validation_f1", "learning_rate", "seconds",
+    }  # fmt: skip
+
+
+def test_equal_seeds_equal_networks_and_no_global_generator():
+    images, labels = striped(6)
+    data = ArrayData(images, labels, 0.4)
+    torch.manual_seed(1)
+    one = train(data, seed=3, epochs=1, **SMALL)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    again = train(data, seed=3, epochs=1, **SMALL)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.identity == again.identity
+    assert one.identity != train(data, seed=4, epochs=1, **SMALL).identity
+
+
+def test_no_structure_is_on_both_sides():
+    groups = np.repeat(np.arange(20), 4)
+    learn, held = partition(groups, 0.25, Stream(1))
+    assert len(np.unique(groups[held])) == 5
+    assert not set(groups[learn]) & set(groups[held])
+    assert len(learn) + len(held) == 80
+    with pytest.raises(TrainingError, match="two or more"):
+        partition(np.zeros(5), 0.2, Stream(1))
+
+
+def test_the_best_epoch_is_kept_unless_the_last_is_asked_for():
+    images, labels = striped(6)
+    data = ArrayData(images, labels, 0.4)
+    best = train(data, seed=3, epochs=3, **SMALL)
+    last = train(data, seed=3, epochs=3, keep="last", **SMALL)
+    losses = [row["validation_loss"] for row in best.history]
+    assert (best.identity == last.identity) == (np.argmin(losses) == 2)
+
+
+def test_fine_tuning_starts_from_the_weights_and_keeps_the_pixel_size():
+    images, labels = striped(6)
+    data = ArrayData(images, labels, 0.4)
+    first = train(data, seed=3, epochs=1, **SMALL)
+    tuned = train(data, seed=4, epochs=1, start=first, learning_rate=1e-9, crops={"size": 32}, batch=4, average=0)
+    for name, value in first.module.state_dict().items():
+        assert torch.allclose(value, tuned.module.state_dict()[name], atol=1e-6)
+    assert tuned.record["start"]["identity"] == first.identity
+    assert tuned.pixel_size == first.pixel_size
+    assert Training.parse(train(data, seed=4, epochs=1, start=first, crops={"size": 32}, batch=4).record["training"]
+                          ).learning_rate == pytest.approx(1e-4)  # fmt: skip
+    with pytest.raises(TrainingError, match="leave net out"):
+        train(data, seed=4, epochs=1, start=first, net=Net(width=0.5))
+
+
+def test_three_classes():
+    images, labels = striped(6)
+    labels[:, :20][labels[:, :20] > 0] = 2
+    network = train(ArrayData(images, labels, 0.4), seed=1, epochs=1, net=Net(width=0.125, classes=3),
+                    crops={"size": 32}, batch=4)  # fmt: skip
+    classes = network.predict_classes(images[0], 0.4)
+    assert classes.shape == (3, 64, 64)
+    assert np.allclose(classes.sum(axis=0), 1, atol=1e-4)
+    assert np.allclose(network.predict(images[0], 0.4), classes[1:].sum(axis=0), atol=1e-5)
+
+
+def test_a_loss_that_explodes_is_named():
+    images, labels = striped(6)
+    wild = {"learning_rate": 10, "clip": 1e30, "schedule": "constant", "weight_decay": 1.0}
+    net = Net(name="unet", width=0.125, norm="batch")
+    with pytest.raises(TrainingError, match="smaller learning_rate"):
+        train(ArrayData(images, labels, 0.4), seed=1, epochs=1, net=net, crops={"size": 32}, batch=1, **wild)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"learning_rate": -1}, "learning_rate is -1; a learning rate is a number above 0"),
+        ({"epochs": 0}, "epochs is 0; a number of epochs"),
+        ({"lerning_rate": 1}, "did you mean learning_rate"),
+        ({"net": {"width": 0.01}}, r"net\.width is 0\.01"),
+        ({"crops": {"size": 8}}, r"crops\.size is 8"),
+    ],
+)
+def test_wrong_settings_are_refused_in_one_sentence(fields, message):
+    with pytest.raises(SpecError, match=message):
+        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.4), seed=1, **fields)
+
+
+def test_wrong_data_are_refused(tmp_path):
+    with pytest.raises(TrainingError, match="no images to train on"):
+        train(ArrayData(np.zeros((0, 64, 64)), np.zeros((0, 64, 64)), 0.4), seed=1)
+    with pytest.raises(TrainingError, match="smaller crop size"):
+        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.1), seed=1)
+    with pytest.raises(TrainingError, match="data is a int"):
+        train(3, seed=1)
+    with pytest.raises(TrainingError, match="live training needs stored exit waves"):
+        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.4), seed=1, live=True, crops={"size": 32})
+    with pytest.raises(TrainingError, match="device is 'quantum'"):
+        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.4), seed=1, device="quantum")
+
+
+# --- a real data set ----------------------------------------------------------------------------------------------
+
+RECIPE = """
+seed: 1
+structures:
+  count: 5
+  family: supported_particles
+  field: 26
+  particles: {material: Au, count: 1, radius: 6}
+  film: {material: a-C, thickness: 12}
+scattering: {energy: 300e3, sampling: 0.4, slice_thickness: 4, configurations: 1}
+images: {per_structure: 2, defocus: {uniform: [-300, 300]}, dose: {loguniform: [200, 2000]}}
+store: {waves: true, structures_per_shard: 5}
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    from exitwave.dataset import Recipe, generate
+
+    return generate(Recipe.from_yaml(RECIPE), tmp_path_factory.mktemp("data") / "small")
+
+
+def test_a_data_set_is_split_by_structure_and_learnt_from(dataset):
+    network = train(dataset, seed=1, epochs=1, **SMALL)
+    assert network.record["images"] == {"training": 8, "validation": 2}
+    assert network.record["rule"] == "phase"
+    assert network.record["data"]["recipe"]["seed"] == 1
+    assert network.predict(dataset[0].image.array, 0.4).shape == dataset[0].image.array.shape
+
+
+def test_live_training_with_shifted_validation(dataset):
+    shifts = {"low dose": {"dose": 50}, "far": {"defocus": 1500}}
+    network = train(dataset, seed=1, epochs=2, live=True, images_per_epoch=8, shifts=shifts, **SMALL)
+    row = network.history[-1]
+    assert {"validation_f1:low dose", "validation_loss:far"} <= set(row)
+    assert row["step"] == 4
+    again = train(dataset, seed=1, epochs=2, live=True, images_per_epoch=8, shifts=shifts, **SMALL)
+    assert again.identity == network.identity
+
+
+def test_a_recipe_is_generated_first(tmp_path):
+    (tmp_path / "r.yaml").write_text(RECIPE.replace("waves: true", "waves: false"))
+    network = train(tmp_path / "r.yaml", seed=1, epochs=1, live=True, folder=tmp_path / "t", **SMALL)
+    assert (tmp_path / "t" / "data" / "catalog.parquet").exists()
+    assert network.record["data"]["recipe"]["store"]["waves"]
+    with pytest.raises(TrainingError, match="give a folder"):
+        train(tmp_path / "r.yaml", seed=1, epochs=1, **SMALL)
