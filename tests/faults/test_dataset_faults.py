@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,22 @@ def start(folder: Path, workers: int = 1, **options: Any) -> subprocess.Popen[st
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+def forked(function: Callable[[], Any], told: Path | None = None) -> int:
+    """Run a function in a fork of this process, which has imported everything already; its error goes to ``told``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the other threads here hold nothing the child needs
+        child = os.fork()
+    if child:
+        return child
+    try:
+        function()
+    except BaseException as error:
+        if told is not None:
+            told.write_text(f"{type(error).__name__}: {error}")
+        os._exit(1)
+    os._exit(0)
+
+
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> str:
     data = generate(RECIPE, tmp_path_factory.mktemp("undisturbed") / "set")
@@ -58,29 +77,46 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> str:
     return data.content
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path, content: str, workers: int) -> None:
+def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path, content: str) -> None:
+    """Forked from this process, which has imported everything, so that the instants fall into the work."""
     folder = tmp_path / "set"
-    chance = random.Random(workers)
+    chance = random.Random(8)
+    began = time.monotonic()
+    generate(RECIPE, tmp_path / "timed").close()
+    usual = time.monotonic() - began
     kills = 0
-    for _ in range(3):
-        process = start(folder, workers)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        wanted = chance.randint(1, 3)
-        for _line in range(wanted):
-            if not process.stdout.readline():
-                break
-        time.sleep(chance.random() * 0.1)
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-    assert kills
+    for _ in range(8):
+        child = forked(lambda: generate(RECIPE, folder))
+        time.sleep(chance.random() * usual / 2)
+        kills += os.waitpid(child, os.WNOHANG)[0] == 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert kills >= 2
     data = generate(RECIPE, folder)
     assert data.content == content
     data.verify()
     data.close()
     assert not list((folder / "shards").glob(".*"))
+
+
+def test_a_run_with_workers_that_is_killed_goes_on(tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "set"
+    process = start(folder, 2)
+    assert process.stdout is not None
+    while process.stdout.readline().strip() not in ("2", ""):
+        pass
+    mine = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert mine
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30  # its workers end with it
+    while any(alive(number) for number in mine) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(number) for number in mine)
+    data = generate(RECIPE, folder)
+    assert data.content == content
+    data.close()
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, content: str) -> None:
@@ -89,12 +125,12 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, content: str) -> No
     killed = []
     events = ProcessExecutor(2).run(Job(as_recipe(RECIPE), folder), range(6))
     for event in events:
-        if event.structure is None and len(killed) < 2:
+        if event.structure is None and not killed:
             for process in children():
                 os.kill(process, signal.SIGKILL)
                 killed.append(process)
                 break
-    assert len(killed) == 2
+    assert killed
     assert Dataset(folder).content == content
 
 
@@ -113,21 +149,6 @@ def test_a_shard_that_always_kills_its_worker_ends_the_run(tmp_path: Path, monke
         list(ProcessExecutor(1).run(Job(as_recipe(RECIPE), folder), [0]))
 
 
-def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    process = start(tmp_path / "set", 2)
-    assert process.stdout is not None
-    while process.stdout.readline().strip() not in ("1", ""):
-        pass
-    mine = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert mine
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 20
-    while any(alive(number) for number in mine) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(alive(number) for number in mine)
-
-
 def alive(number: str) -> bool:
     try:
         return "exitwave.dataset.worker" in Path(f"/proc/{number}/cmdline").read_text()
@@ -139,11 +160,11 @@ def test_a_second_generator_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
     with FolderLock(folder):
-        process = start(folder)
-        _, error = process.communicate()
-    assert process.returncode != 0
-    assert "is being generated by another run" in error
-    assert str(os.getpid()) in error
+        child = forked(lambda: generate(RECIPE, folder), told := tmp_path / "error")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    error = told.read_text()
+    assert error.startswith("DatasetError: ")
+    assert f"is being generated by another run (process {os.getpid()})" in error
 
 
 def test_a_lock_of_the_dead_is_taken_over_and_one_of_another_machine_is_not(tmp_path: Path) -> None:
@@ -165,20 +186,21 @@ def test_a_full_disk_leaves_what_was_committed(tmp_path: Path, content: str) -> 
     for number in (3, 4, 5):
         (folder / "shards" / f"00000{number}.h5").unlink()
     before = sorted(path.name for path in (folder / "shards").iterdir())
-    process = start(folder, preexec_fn=small_files)
-    _, error = process.communicate()
-    assert process.returncode != 0
-    last = error.strip().split("\n")[-1]
-    assert "cannot be written: the file would be larger than allowed" in last
-    assert "what is committed is kept" in last
+
+    def on_a_small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        generate(RECIPE, folder)
+
+    child = forked(on_a_small_disk, told := tmp_path / "error")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    error = told.read_text()
+    assert "cannot be written: the file would be larger than allowed" in error
+    assert "what is committed is kept" in error
     assert sorted(path.name for path in (folder / "shards").iterdir()) == before
     data = generate(RECIPE, folder)
     assert data.content == content
     data.close()
-
-
-def small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
 @pytest.mark.parametrize(

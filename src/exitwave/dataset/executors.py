@@ -126,6 +126,7 @@ class ProcessExecutor:
                 number = worker.shard
                 if message is None:
                     crew.remove(worker)
+                    worker.stop()
                     if number is not None:
                         attempts[number] = attempts.get(number, 0) + 1
                         if attempts[number] >= _ATTEMPTS:
@@ -219,7 +220,8 @@ class _Worker:
             encoding="utf-8",
         )
         self._send(job.to_json())
-        threading.Thread(target=self._listen, args=(inbox,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(inbox,), daemon=True)
+        self._listener.start()
 
     def start(self, shard: int) -> None:
         """Begin a shard."""
@@ -230,6 +232,7 @@ class _Worker:
         """End the process; a shard it has not committed leaves nothing behind."""
         self._process.kill()
         self._process.wait()
+        self._listener.join()  # it sees the end of the pipe
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):
