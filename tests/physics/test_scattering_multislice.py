@@ -1,4 +1,4 @@
-"""Published and exact properties of multislice: physics.md sections 2, 4 and 7."""
+"""Published and exact properties of multislice: scattering factors, lattices, whole chains."""
 
 from types import SimpleNamespace
 

@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+_INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
 for module in (demo, build, simulate, generate, train, evaluate, segment):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 
@@ -42,18 +43,19 @@ def main() -> None:
     """Run the command line; every error that is not a bug is one sentence, and the exit code says so."""
     try:
         app(prog_name="exitwave")
-    except KeyboardInterrupt:
-        error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
+        raise
     except SpecError as error:
-        error_console.print(f"[bold]exitwave:[/] {_plain(error)}")
+        error_console.print(f"[bold]exitwave:[/] {_plain(error)}", soft_wrap=True)
         sys.exit(2)
     except ExitwaveError as error:
-        error_console.print(f"[bold]exitwave:[/] {_plain(error)}")
+        error_console.print(f"[bold]exitwave:[/] {_plain(error)}", soft_wrap=True)
         sys.exit(1)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.")
+        error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.", soft_wrap=True)
         sys.exit(1)
 
 

@@ -10,13 +10,16 @@ from exitwave.cli.console import console, progress_bars, span
 
 __all__ = ["command"]
 
+NEARBY = Path("../shared/real-micrographs/hrtem")
+
 
 def command(
     folder: Path = typer.Option(Path("exitwave-demo"), "--folder", "-o", help="Where everything is written."),
-    micrographs: list[Path] = typer.Option(
-        [Path("../shared/real-micrographs/hrtem")],
+    micrographs: list[Path] | None = typer.Option(
+        None,
         "--micrographs",
-        help="Folders of further real micrographs (PNG with an index.csv), used where they exist.",
+        help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated. "
+        f"If not given, {NEARBY} is used where it exists.",
     ),
     structures: int | None = typer.Option(None, min=2, help="Number of structures, instead of the recipe's."),
     epochs: int | None = typer.Option(None, min=1, help="Number of passes over the data set."),
@@ -30,16 +33,25 @@ def command(
 
     recipe = demo_recipe(structures)
     console.print("[bold]The recipe of this demo[/] (a number, or a distribution wherever a number may stand):\n")
-    console.print(recipe.to_yaml(), markup=False)
-    settings = Demo() if epochs is None else Demo(epochs=epochs)
-    extra = tuple(path for path in micrographs if path.is_dir())
+    console.print(recipe.to_yaml(), markup=False, soft_wrap=True)
+    settings = Demo()
+    if epochs is not None:
+        settings = settings.replace(training=settings.training.replace(epochs=epochs))
+    nearby = [NEARBY] if NEARBY.is_dir() else []
     with progress_bars() as report:
-        result = run(folder, recipe, settings, micrographs=extra, workers=workers, progress=report)
+        result = run(
+            folder,
+            recipe,
+            settings,
+            micrographs=nearby if micrographs is None else micrographs,
+            workers=workers,
+            progress=report,
+        )
     for stage in result.stages:
         console.print(f"{stage.name:<10} {span(stage.seconds):>12}   peak {stage.peak_bytes / 2**20:6.0f} MiB")
     for name, scores in result.scores.items():
-        console.print(
-            f"{name}: particle F1 {scores.pooled:.3f} pooled, {scores.per_image:.3f} mean over images, "
-            f"{scores.soft_macro:.3f} soft macro"
+        values = (
+            f"{scores.pooled:.3f} pooled, {scores.per_image:.3f} mean over images, {scores.soft_macro:.3f} soft macro"
         )
+        console.print(f"{name}: particle F1 {values}", soft_wrap=True)
     console.print(f"\nWrote [bold]{result.report}[/]: open it in a browser.")

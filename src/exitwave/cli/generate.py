@@ -19,13 +19,12 @@ def command(
     allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
 ) -> None:
     """Generate a data set: structures, exit waves, images and labels, shard by shard."""
-    import os
-
+    from exitwave.core import cores
     from exitwave.dataset import Recipe, generate
 
     plan = Recipe.read(recipe, allow_code=allow_code)
     with progress_bars() as report:
-        data = generate(plan, folder, workers=workers or len(os.sched_getaffinity(0)), device=device, progress=report)
+        data = generate(plan, folder, workers=workers or cores(), device=device, progress=report)
     console.print(f"Wrote [bold]{folder}[/]: {len(data)} images of {plan.structures.count} structures.")
     for failure in data.failures:
         error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)

@@ -26,6 +26,7 @@ from exitwave.core.errors import (
     StructureError,
     TrainingError,
 )
+from exitwave.core.machine import cores
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.quantities import Number, Word, integer, number, word
 from exitwave.core.spec import Members, One, Population, PopulationOrMembers, Spec, canonical_json, identity
@@ -65,6 +66,7 @@ __all__ = [
     "Word",
     "canonical_json",
     "convert",
+    "cores",
     "distribution",
     "identity",
     "integer",

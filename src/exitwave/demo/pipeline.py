@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from exitwave.core import DatasetError, Number, Reporter, Spec
+from exitwave.core import DatasetError, Number, Reporter, Spec, cores
 from exitwave.dataset import Dataset, Recipe, generate
 from exitwave.demo.report import write_report
 from exitwave.demo.segmented import segmented
 from exitwave.demo.stages import Ledger, Stage
-from exitwave.learning import Network, Scores, train
+from exitwave.learning import Crops, Net, Network, Scores, Training, train
 
 __all__ = ["Demo", "DemoResult", "demo_recipe", "run"]
 
 
 class Demo(Spec):
-    """How the demo trains."""
+    """How the demo trains.
 
-    epochs: Annotated[int, Number("a number of epochs", at_least=1, whole=True, fixed=True)] = 6
+    Parameters
+    ----------
+    training
+        Network, crops, epochs and the rest; the default is what two cores manage in two minutes.
+    seed
+        Of weights, order and augmentation.
+
+    Examples
+    --------
+    >>> Demo().training.net.name
+    'strided_unet'
+    """
+
+    training: Training = Training(net=Net(name="strided_unet", norm="instance"), crops=Crops(size=192), epochs=4)
     seed: Annotated[int, Number("a seed", whole=True, fixed=True)] = 1
 
 
@@ -80,9 +92,8 @@ def run(
     settings = settings or Demo()
     _claim(folder, recipe, settings)
     ledger = Ledger(folder / "stages.json")
-    cores = workers or len(os.sched_getaffinity(0))
     with ledger.measure("generate"):
-        data = generate(recipe, folder / "data", workers=cores, progress=progress)
+        data = generate(recipe, folder / "data", workers=workers or cores(), progress=progress)
     with ledger.measure("train"):
         network = _trained(data, settings, folder / "network", progress)
     with ledger.measure("segment", fresh=True):
@@ -117,6 +128,6 @@ def _trained(data: Dataset, settings: Demo, folder: Path, progress: Reporter | N
     finished = folder / "network.safetensors"
     if finished.exists():
         return Network.load(finished)
-    network = train(data, epochs=settings.epochs, seed=settings.seed, folder=folder, progress=progress)
+    network = train(data, spec=settings.training, seed=settings.seed, folder=folder, progress=progress)
     network.save(finished)
     return network

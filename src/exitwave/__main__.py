@@ -1,0 +1,5 @@
+"""``python -m exitwave`` is the command line."""
+
+from exitwave.cli import main
+
+main()
