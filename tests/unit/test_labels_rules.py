@@ -113,6 +113,8 @@ def test_the_volume_per_atom_of_gold_and_of_a_small_cluster() -> None:
     exact = 4.0782**3 / 4
     assert atomic_volume(crystal(20.0, (0, 0, 0))) == pytest.approx(exact, rel=2e-3)
     assert atomic_volume(crystal(7.5, (0, 0, 0))) == pytest.approx(exact, rel=0.03)
+    wrapped = crystal(7.5, (0, 0, 50)) % [80.0, 60.0, 100.0]
+    assert atomic_volume(wrapped, (80.0, 60.0)) == pytest.approx(exact, rel=0.03)
 
 
 @pytest.mark.parametrize("radius", [10.0, 20.0])

@@ -14,6 +14,7 @@ from exitwave.scattering.grid import Grid
 from exitwave.scattering.multislice import Beam, crop_spectrum
 from exitwave.scattering.potential import BETA, WIDTH, phase_filter
 from exitwave.scattering.slicing import SlicedAtoms, slice_atoms
+from exitwave.scattering.unresolved import loss_filter
 
 __all__ = ["BatchedMultislice", "ExactMultislice", "ExactPlanes", "SpreadPlanes"]
 
@@ -31,8 +32,8 @@ class SpreadPlanes:
         Grid of the potential.
     configurations
         Groups of sliced atoms, for each configuration.
-    parametrization, sigma
-        Scattering factors and interaction parameter.
+    parametrization, beam
+        Scattering factors and the incident wave.
     device, dtype
         Where, and in which real type.
     """
@@ -42,11 +43,12 @@ class SpreadPlanes:
         grid: Grid,
         configurations: list[list[SlicedAtoms]],
         parametrization: str,
-        sigma: float,
+        beam: Beam,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self._grid, self._count, self._device, self._dtype = grid, len(configurations), device, dtype
+        self._half = grid.shape[1] // 2 + 1
         self._elements: list[tuple[NDArray[np.int32], dict[str, torch.Tensor]]] = []
         for number in sorted({group.number for groups in configurations for group in groups}):
             parts = [
@@ -64,10 +66,11 @@ class SpreadPlanes:
                 name: torch.as_tensor(np.concatenate(values)[order], device=device)
                 for name, values in columns.items()
             }
-            half = phase_filter(grid, number, parametrization, sigma)[:, : grid.shape[1] // 2 + 1]
             sent["weights"] = sent["weights"].to(dtype)
-            sent["filter"] = torch.tensor(half, device=device, dtype=dtype)
+            filters = _filters(grid, number, parametrization, beam, spread=True)[:, :, : self._half]
+            sent["filters"] = torch.tensor(filters, device=device, dtype=dtype)
             self._elements.append((base[order], sent))
+        self._rows = 2 if beam.lossy else 1
 
     def occupied(self) -> list[int]:
         """Return the planes on which any atom of any configuration acts."""
@@ -76,19 +79,20 @@ class SpreadPlanes:
             return []
         return [int(k) for k in np.unique(np.concatenate(bases)[:, None] + np.arange(-1, 3)[None, :])]
 
-    def phase(self, plane: int) -> torch.Tensor:
-        """Return the phase of one plane, (configurations, y, x), rad."""
-        total: torch.Tensor | None = None
+    def exponents(self, plane: int) -> list[torch.Tensor]:
+        """Return the phase of one plane and, if lossy, the exponent of its loss, each (configurations, y, x)."""
+        ny, nx = self._grid.shape
+        totals: list[torch.Tensor] = []
         for base, element in self._elements:
             low, high = (int(i) for i in np.searchsorted(base, (plane - 2, plane + 2)))
             if low == high:
                 continue
-            spectrum = torch.fft.rfft2(self._spread(element, low, high, plane)) * element["filter"]
-            total = spectrum if total is None else total + spectrum
-        if total is None:
-            return torch.zeros((self._count, *self._grid.shape), device=self._device, dtype=self._dtype)
-        phase: torch.Tensor = torch.fft.irfft2(total, s=self._grid.shape, norm="forward")
-        return phase
+            spectrum = torch.fft.rfft2(self._spread(element, low, high, plane))
+            parts = [spectrum * factor for factor in element["filters"]]
+            totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
+        if not totals:
+            return [torch.zeros((self._count, ny, nx), device=self._device, dtype=self._dtype)] * self._rows
+        return [torch.fft.irfft2(total, s=(ny, nx), norm="forward") for total in totals]
 
     def _spread(self, element: dict[str, torch.Tensor], low: int, high: int, plane: int) -> torch.Tensor:
         ny, nx = self._grid.shape
@@ -124,7 +128,7 @@ class ExactPlanes:
         numbers: NDArray[np.int32],
         thickness: float,
         parametrization: str,
-        sigma: float,
+        beam: Beam,
     ) -> None:
         self._grid, self._positions = grid, positions
         device, dtype = positions.device, positions.dtype
@@ -135,9 +139,9 @@ class ExactPlanes:
         self._weights = _lagrange(height - floor)
         self._base = floor.long().cpu().numpy()
         self._numbers = np.asarray(numbers)
-        self._factors = {
+        self._filters = {
             int(number): torch.tensor(
-                phase_filter(grid, int(number), parametrization, sigma, spread=False), device=device, dtype=dtype
+                _filters(grid, int(number), parametrization, beam, spread=False), device=device, dtype=dtype
             )
             for number in np.unique(self._numbers)
         }
@@ -146,25 +150,23 @@ class ExactPlanes:
         """Return the planes on which any atom acts."""
         return [int(k) for k in np.unique(np.unique(self._base)[:, None] + np.arange(-1, 3)[None, :])]
 
-    def phase(self, plane: int) -> torch.Tensor:
-        """Return the phase of one plane, (1, y, x), rad."""
+    def exponents(self, plane: int) -> list[torch.Tensor]:
+        """Return the phase of one plane and, if lossy, the exponent of its loss, each (1, y, x)."""
         node = plane - self._base + 1
-        total: torch.Tensor | None = None
-        for number, factor in self._factors.items():
+        device = self._positions.device
+        totals: list[torch.Tensor] = []
+        for number, filters in self._filters.items():
             chosen = np.flatnonzero((self._numbers == number) & (node >= 0) & (node < 4))
             if not len(chosen):
                 continue
-            atoms = torch.as_tensor(chosen, device=factor.device)
-            share = self._weights[atoms, torch.as_tensor(node[chosen], device=factor.device)]
+            atoms = torch.as_tensor(chosen, device=device)
+            share = self._weights[atoms, torch.as_tensor(node[chosen], device=device)]
             along_y = _waves(self._ky, self._positions[atoms, 1])
             along_x = _waves(self._kx, self._positions[atoms, 0])
             structure = (along_y * share) @ along_x.T
-            total = structure * factor if total is None else total + structure * factor
-        if total is None:
-            shape, kind = (1, *self._grid.shape), self._positions
-            return torch.zeros(shape, device=kind.device, dtype=kind.dtype)
-        phase: torch.Tensor = torch.fft.ifft2(total, norm="forward").real
-        return phase[None]
+            parts = [structure * factor for factor in filters]
+            totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
+        return [torch.fft.ifft2(total, norm="forward").real[None] for total in totals]
 
 
 class BatchedMultislice:
@@ -199,14 +201,13 @@ class BatchedMultislice:
         self.thickness, self.height = thickness, height
         self.device, self.dtype = device, dtype
         self._parametrization = parametrization
-        self._sigma = interaction_parameter(beam.energy)
         mask = np.abs(np.fft.fftfreq(grid.shape[1], 1 / grid.shape[1])) <= grid.band_reach()[:, None]
         self._mask = torch.as_tensor(mask, device=device)
 
     def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
         """Return the exit waves of configurations, positions (configurations, atoms, 3), on the output grid."""
         groups = [slice_atoms(p, numbers, self.grid, self.thickness) for p in positions]
-        planes = SpreadPlanes(self.grid, groups, self._parametrization, self._sigma, self.device, self.dtype)
+        planes = SpreadPlanes(self.grid, groups, self._parametrization, self.beam, self.device, self.dtype)
         return self._scatter(planes, len(positions))
 
     def _incident(self, count: int, shape: tuple[int, int]) -> torch.Tensor:
@@ -222,16 +223,18 @@ class BatchedMultislice:
         gaps.append(self.height - (planes[-1] + 0.5) * self.thickness)
         factors = {gap: self._propagator(gap) for gap in set(gaps)}
         for plane, gap in zip(planes[:-1], gaps[:-1], strict=True):
-            spectrum = torch.fft.fft2(wave * self._transmission(source.phase(plane)))
+            spectrum = torch.fft.fft2(wave * self._transmission(source.exponents(plane)))
             wave = torch.fft.ifft2(spectrum * factors[gap], norm="forward")
-        spectrum = torch.fft.fft2(wave * self._transmission(source.phase(planes[-1]))) * factors[gaps[-1]]
+        spectrum = torch.fft.fft2(wave * self._transmission(source.exponents(planes[-1]))) * factors[gaps[-1]]
         exit_wave: torch.Tensor = torch.fft.ifft2(crop_spectrum(spectrum, self.output.shape), norm="forward")
         return exit_wave
 
-    def _transmission(self, phase: torch.Tensor) -> torch.Tensor:
-        if self.beam.absorption:
-            return torch.polar(torch.exp(-self.beam.absorption * phase), phase)
-        return torch.polar(torch.ones_like(phase), phase)
+    def _transmission(self, exponents: list[torch.Tensor]) -> torch.Tensor:
+        phase = exponents[0]
+        lost = [self.beam.absorption * phase] if self.beam.absorption else []
+        lost += exponents[1:]
+        size = torch.exp(-torch.stack(lost).sum(0)) if lost else torch.ones_like(phase)
+        return torch.polar(size, phase)
 
     def _propagator(self, distance: float) -> torch.Tensor:
         along_y, along_x = self.beam.propagator(self.grid, distance)
@@ -253,7 +256,14 @@ class ExactMultislice(BatchedMultislice):
         return torch.cat(waves)
 
     def _planes(self, positions: torch.Tensor, numbers: NDArray[np.int32]) -> ExactPlanes:
-        return ExactPlanes(self.grid, positions, numbers, self.thickness, self._parametrization, self._sigma)
+        return ExactPlanes(self.grid, positions, numbers, self.thickness, self._parametrization, self.beam)
+
+
+def _filters(grid: Grid, number: int, parametrization: str, beam: Beam, spread: bool) -> NDArray[np.float64]:
+    """Return the filters of phase and, if lossy, loss of one element, (1 or 2, ny, nx)."""
+    sigma = interaction_parameter(beam.energy)
+    kinds = [phase_filter, loss_filter] if beam.lossy else [phase_filter]
+    return np.stack([kind(grid, number, parametrization, sigma, spread) for kind in kinds])
 
 
 def _spread_axis(position: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "make_engine"]
 
 _LARGEST_BATCH = 64
-_BYTES_PER_PIXEL = {torch.float32: 72, torch.float64: 136}
+_BYTES_PER_PIXEL = {torch.float32: 88, torch.float64: 168}
 
 
 class Engine(Protocol):
@@ -41,6 +41,7 @@ def make_engine(
     output: Grid,
     inner: Grid,
     waves: int,
+    lossy: bool,
     device: str | torch.device | None = None,
 ) -> Engine:
     """Return the engine that a drawn spec asks for.
@@ -55,6 +56,8 @@ def make_engine(
         Grids of the exit wave and inside the specimen.
     waves
         Number of exit waves that will be kept.
+    lossy
+        Whether waves scattered beyond the band are absorbed.
     device
         None is the CPU.
 
@@ -68,12 +71,12 @@ def make_engine(
     kinds = [int(kind) for kind in np.unique(structure.numbers)]
     height = float(structure.cell[2, 2])
     thickness = height / max(1, ceil(height / number(spec.slice_thickness) - 1e-9))
-    beam = Beam(number(spec.energy), (number(spec.tilt_y), number(spec.tilt_x)), number(spec.absorption))
+    beam = Beam(number(spec.energy), (number(spec.tilt_y), number(spec.tilt_x)), number(spec.absorption), lossy)
     name = word(spec.parametrization)
 
     kept = output.pixels * (16 if dtype == torch.float64 else 8) * (2 * waves + 2)
     each = inner.pixels * _BYTES_PER_PIXEL[dtype]
-    fixed = inner.pixels * 12 * len(kinds)
+    fixed = inner.pixels * (24 if lossy else 12) * len(kinds)
     free = available_memory(place)
     if free is not None and kept + each + fixed > free:
         _refuse_memory(inner, output, waves, kept + each + fixed, free)

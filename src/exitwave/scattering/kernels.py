@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["add_filtered", "filter_inplace", "propagate", "spread_pair", "transmit", "transmit_absorbing"]
+__all__ = ["add_filtered", "propagate", "set_filtered", "spread_pair", "transmit", "transmit_losing"]
 
 # no reassociation: it would undo the two-step range reduction
 _FAST = {"nnan", "ninf", "nsz", "contract", "arcp"}
@@ -29,8 +29,8 @@ def spread_pair(
     for atom in range(first, last):
         node_a = plane_a - base[atom] + 1
         node_b = plane_b - base[atom] + 1
-        share_a = weights[atom, node_a] if 0 <= node_a < 4 else np.float32(0.0)
-        share_b = weights[atom, node_b] if 0 <= node_b < 4 else np.float32(0.0)
+        share_a = weights[atom, node_a] if 0 <= node_a < 4 else 0.0
+        share_b = weights[atom, node_b] if 0 <= node_b < 4 else 0.0
         if share_a == 0.0 and share_b == 0.0:
             continue
         y0 = floor(y[atom]) - 2
@@ -50,13 +50,13 @@ def spread_pair(
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def filter_inplace(spectrum: Any, factor: Any) -> None:
-    """Multiply a complex spectrum, seen as (ny, 2·nx) floats, by a real filter (ny, nx)."""
+def set_filtered(total: Any, spectrum: Any, factor: Any) -> None:
+    """Set a total to a spectrum times a real filter (ny, nx), the complex arrays seen as (ny, 2·nx) floats."""
     ny, nx = factor.shape
     for i in range(ny):
         for j in range(nx):
-            spectrum[i, 2 * j] *= factor[i, j]
-            spectrum[i, 2 * j + 1] *= factor[i, j]
+            total[i, 2 * j] = spectrum[i, 2 * j] * factor[i, j]
+            total[i, 2 * j + 1] = spectrum[i, 2 * j + 1] * factor[i, j]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
@@ -104,19 +104,47 @@ def transmit(wave: Any, phases: Any, part: int) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def transmit_absorbing(wave: Any, phases: Any, part: int, absorption: float) -> None:
-    """Multiply a wave by exp(iφ − absorption·φ), as ``transmit`` does."""
+def transmit_losing(wave: Any, phases: Any, losses: Any, part: int, absorption: float, loss: float) -> None:
+    """Multiply a wave by exp(iφ − absorption·φ − loss·l), arrays as in ``transmit``."""
     ny, width = wave.shape
+    inverse_period = np.float32(0.15915494309189535)
+    period_high = np.float32(6.28125)
+    period_low = np.float32(1.9353071795864769e-3)
+    rounder = np.float32(12582912.0)
+    half = np.float32(0.5)
+    one = np.float32(1.0)
+    two = np.float32(2.0)
+    third = np.float32(1 / 3)
+    quarter = np.float32(0.25)
+    sixteenth = np.float32(0.0625)
+    share = np.float32(absorption)
+    scale = np.float32(loss)
+    s1, s2, s3, s4 = _S1, _S2, _S3, _S4
+    c1, c2, c3, c4, c5 = _C1, _C2, _C3, _C4, _C5
     for i in range(ny):
+        row = wave[i]
+        angles = phases[i, part:]
+        lost = losses[i, part:]
         for j in range(width // 2):
-            phi = phases[i, 2 * j + part]
-            damping = np.exp(-np.float32(absorption) * phi)
-            s = np.sin(phi) * damping
-            c = np.cos(phi) * damping
-            re = wave[i, 2 * j]
-            im = wave[i, 2 * j + 1]
-            wave[i, 2 * j] = re * c - im * s
-            wave[i, 2 * j + 1] = re * s + im * c
+            phi = angles[2 * j]
+            turns = (phi * inverse_period + rounder) - rounder
+            y = half * ((phi - turns * period_high) - turns * period_low)
+            z = y * y
+            sine = y + y * z * (s1 + z * (s2 + z * (s3 + z * s4)))
+            cosine = one + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
+            # exp(−a) as the 16th power of a polynomial in a/16
+            a = -(share * phi + scale * lost[2 * j]) * sixteenth
+            damping = one + a * (one + half * a * (one + third * a * (one + quarter * a)))
+            damping = damping * damping
+            damping = damping * damping
+            damping = damping * damping
+            damping = damping * damping
+            s = two * sine * cosine * damping
+            c = (one - two * sine * sine) * damping
+            re = row[2 * j]
+            im = row[2 * j + 1]
+            row[2 * j] = re * c - im * s
+            row[2 * j + 1] = re * s + im * c
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exitwave.scattering import kernels
 from exitwave.scattering.electron import interaction_parameter, wavelength
 from exitwave.scattering.grid import Grid
-from exitwave.scattering.potential import PackedPlanes
+from exitwave.scattering.packed import PackedPlanes
 from exitwave.scattering.slicing import occupied_planes, slice_atoms
 
 __all__ = ["Beam", "Multislice", "crop_spectrum", "single_thread"]
@@ -31,11 +31,14 @@ class Beam:
         Direction of the beam (y, x), mrad from the axis; the wave is given relative to the tilted carrier.
     absorption
         Imaginary over real potential.
+    lossy
+        Whether waves scattered beyond the band are taken from the wave (see ``unresolved``).
     """
 
     energy: float
     tilt: tuple[float, float] = (0.0, 0.0)
     absorption: float = 0.0
+    lossy: bool = False
 
     def propagator(self, grid: Grid, distance: float) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
         r"""Factors along y and x of :math:`\exp[-i\pi\lambda\Delta z k^2 - 2\pi i\Delta z\,\theta\cdot k]`."""
@@ -88,7 +91,7 @@ class Multislice:
     ) -> None:
         self.grid, self.output, self.beam = grid, output, beam
         self.thickness, self.height = thickness, height
-        self._planes = PackedPlanes(grid, numbers, parametrization, interaction_parameter(beam.energy))
+        self._planes = PackedPlanes(grid, numbers, parametrization, interaction_parameter(beam.energy), beam.lossy)
         self._wave = torch.empty(grid.shape, dtype=torch.complex64)
         self._spectrum = torch.empty_like(self._wave)
         self._reach = grid.band_reach()
@@ -112,11 +115,8 @@ class Multislice:
             for index, plane in enumerate(planes):
                 if index % 2 == 0:
                     partner = planes[index + 1] if index + 1 < len(planes) else plane
-                    phases = self._planes.phases(groups, plane, partner)
-                if self.beam.absorption:
-                    kernels.transmit_absorbing(wave, phases, index % 2, self.beam.absorption)
-                else:
-                    kernels.transmit(wave, phases, index % 2)
+                    self._planes.load(groups, plane, partner)
+                self._transmit(wave, index % 2)
                 torch.fft.fft2(self._wave, out=self._spectrum)
                 last = index + 1 == len(planes)
                 distance = (planes[index + 1] - plane) * self.thickness if not last else self._to_exit(plane)
@@ -126,6 +126,13 @@ class Multislice:
             cropped = crop_spectrum(self._spectrum, self.output.shape)
             exit_wave: torch.Tensor = torch.fft.ifft2(cropped, norm="forward")
             return exit_wave
+
+    def _transmit(self, wave: NDArray[np.float32], part: int) -> None:
+        planes, absorption = self._planes, self.beam.absorption
+        if planes.lossy or absorption:
+            kernels.transmit_losing(wave, planes.phases, planes.losses, part, absorption, float(planes.lossy))
+        else:
+            kernels.transmit(wave, planes.phases, part)
 
     def _to_exit(self, plane: int) -> float:
         return self.height - (plane + 0.5) * self.thickness

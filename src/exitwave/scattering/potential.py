@@ -5,16 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from exitwave.scattering import kernels
 from exitwave.scattering.electron import SCATTERING_CONSTANT
 from exitwave.scattering.grid import Grid
 from exitwave.scattering.parametrization import parametrization
-from exitwave.scattering.slicing import SlicedAtoms
 
-__all__ = ["BETA", "WIDTH", "PackedPlanes", "kernel_transform", "phase_filter"]
+__all__ = ["BETA", "WIDTH", "kernel_transform", "phase_filter"]
 
 WIDTH = 6
 """Points per axis onto which an atom is spread."""
@@ -72,44 +69,3 @@ def phase_filter(grid: Grid, number: int, name: str, sigma: float, spread: bool 
         factor /= kernel_transform(ky * dy)[:, None] * kernel_transform(kx * dx)[None, :]
     factor.flags.writeable = False
     return factor
-
-
-class PackedPlanes:
-    """Phases of pairs of planes on a CPU: one plane in the real part, the other in the imaginary part.
-
-    The filter is real and even, so one complex transform there and back serves two planes.
-    """
-
-    def __init__(self, grid: Grid, numbers: list[int], name: str, sigma: float) -> None:
-        self._filters = {n: phase_filter(grid, n, name, sigma).astype(np.float32) for n in numbers}
-        self._atoms = torch.zeros(grid.shape, dtype=torch.complex64)
-        self._spectrum = torch.empty_like(self._atoms)
-        self._total = torch.empty_like(self._atoms) if len(numbers) > 1 else self._spectrum
-        self._phases = torch.empty_like(self._atoms)
-
-    def phases(self, groups: list[SlicedAtoms], plane_a: int, plane_b: int) -> NDArray[np.float32]:
-        """Return the phases of two planes, (ny, 2·nx): φ_a in the even columns, φ_b in the odd ones.
-
-        The array is overwritten by the next call.
-        """
-        acting = [(group, *group.near(plane_a, plane_b)) for group in groups]
-        acting = [(group, first, last) for group, first, last in acting if last > first]
-        spread = self._atoms.numpy()
-        spectrum = self._spectrum.numpy().view(np.float32)
-        total = self._total.numpy().view(np.float32)
-        for index, (group, first, last) in enumerate(acting):
-            spread.fill(0)
-            kernels.spread_pair(
-                spread, group.y, group.x, group.base, group.weights, first, last, plane_a, plane_b, BETA
-            )
-            torch.fft.fft2(self._atoms, out=self._spectrum)
-            if len(acting) == 1:
-                kernels.filter_inplace(spectrum, self._filters[group.number])
-            else:
-                if index == 0:
-                    total.fill(0)
-                kernels.add_filtered(total, spectrum, self._filters[group.number])
-        source = self._spectrum if len(acting) == 1 else self._total
-        torch.fft.ifft2(source, norm="forward", out=self._phases)
-        view: NDArray[np.float32] = self._phases.numpy().view(np.float32)
-        return view

@@ -78,9 +78,11 @@ def scatter(
     numbers = np.asarray(structure.numbers, dtype=np.int32)
     count = integer(spec.configurations) if spec.thermal else 1
     particle = _particle_atoms(structure) if spec.particle_wave else None
-    engine = make_engine(structure, spec, output, inner, count * (1 if particle is None else 2), device)
-
     rms = amplitudes(numbers, structure.thermal, number(spec.temperature)) if spec.thermal else None
+    vibrates = rms is not None and bool((rms > 0).any())
+    lossy = vibrates if spec.beyond_band == "auto" else spec.beyond_band == "absorbed"
+    engine = make_engine(structure, spec, output, inner, count * (1 if particle is None else 2), lossy, device)
+
     still = np.asarray(structure.positions, dtype=np.float64)
     waves, alone = [], []
     for first in range(0, count, engine.batch):

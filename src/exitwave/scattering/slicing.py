@@ -32,7 +32,7 @@ class SlicedAtoms:
     y: NDArray[np.float64]
     x: NDArray[np.float64]
     base: NDArray[np.int32]
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float64]
 
     def near(self, first: int, last: int) -> tuple[int, int]:
         """Return the range of atoms that act on any of the planes ``first`` … ``last``."""
@@ -76,7 +76,7 @@ def slice_atoms(
     (ny, nx), (dy, dx) = grid.shape, grid.sampling
     height = positions[:, 2] / thickness - 0.5
     base = np.floor(height)
-    weights = plane_weights(height - base).astype(np.float32)
+    weights = plane_weights(height - base)
     y, x = np.mod(positions[:, 1] / dy, ny), np.mod(positions[:, 0] / dx, nx)
     planes = base.astype(np.int32)
     order = np.lexsort((planes, numbers))

@@ -64,6 +64,11 @@ class Scattering(Spec):
         Whether to scatter the atoms of role "particle" alone, too.
     absorption
         Imaginary over real potential (0.05 to 0.1 in the literature; 0 for elastic scattering alone).
+    beyond_band
+        What becomes of waves that atoms scatter beyond the band of the potential's grid: "absorbed" (they leave for
+        good, as they do where atoms do not line up to better than 0.05 Å), "ignored" (the plain band-limited
+        product), or "auto": absorbed if any atom vibrates. Absorbing them makes errors 2 to 3 times smaller in
+        vibrating or disordered matter; along rows of atoms in perfect order they come back, and ignoring is better.
     tilt_x, tilt_y
         Direction of the beam, mrad from the axis towards +x and +y; the exit wave is relative to the tilted carrier.
     method
@@ -95,6 +100,9 @@ class Scattering(Spec):
     temperature: Annotated[float | Distribution, Number("a temperature", "K", at_least=0, at_most=5000)] = 300.0
     particle_wave: bool = True
     absorption: Annotated[float | Distribution, Number("an absorption", at_least=0, at_most=1)] = 0.0
+    beyond_band: Annotated[
+        str, Word("the fate of waves beyond the band", ("auto", "absorbed", "ignored"), fixed=True)
+    ] = "auto"
     tilt_x: Annotated[float | Distribution, Number("a tilt", "mrad", at_least=-100, at_most=100)] = 0.0
     tilt_y: Annotated[float | Distribution, Number("a tilt", "mrad", at_least=-100, at_most=100)] = 0.0
     method: Annotated[str, Word("a method", ("fast", "exact"), fixed=True)] = "fast"
