@@ -86,8 +86,9 @@ def show(structure: Structure) -> Figure:
     inches = 4.6
     tall = max(height, thickness) / width * inches
     figure = Figure(
-        figsize=(2 * inches + 1.6, min(max(tall, 1.5), 9.0) + 1.1), layout="constrained", facecolor="white"
+        figsize=(2 * inches + 1.6, min(max(tall, 1.5), 9.0) + 1.4), layout="constrained", facecolor="white"
     )
+    figure.get_layout_engine().set(h_pad=0.12, w_pad=0.08)  # type: ignore[union-attr,call-arg]
     axes: Any = figure.subplots(1, 2)
     for panel, picture, deep, name, title in (
         (axes[0], top, height, "y", "along the beam"),
