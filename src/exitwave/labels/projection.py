@@ -19,7 +19,7 @@ __all__ = ["atomic_volume", "blurred", "projected_density", "projected_thickness
 _PROBE = 2.0  # Å, standard deviation of the Gaussian that measures the density of atoms
 
 
-def atomic_volume(positions: NDArray[np.float64]) -> float:
+def atomic_volume(positions: NDArray[np.float64], box: Sequence[float] | None = None) -> float:
     r"""Return the volume per atom inside a particle, from nothing but its atoms.
 
     The number density is the greatest value, over a sample of atoms, of
@@ -30,6 +30,8 @@ def atomic_volume(positions: NDArray[np.float64]) -> float:
     ----------
     positions
         (atoms, 3), Å.
+    box
+        Periods along x and y, Å, where particles reach over the border; z is not periodic.
 
     Returns
     -------
@@ -43,10 +45,15 @@ def atomic_volume(positions: NDArray[np.float64]) -> float:
     >>> round(atomic_volume(lattice), 2)
     15.62
     """
-    centre = positions.mean(axis=0)
-    near = np.argsort(np.linalg.norm(positions - centre, axis=1), kind="stable")[:100]
-    sample = np.concatenate([positions[near], positions[:: max(1, len(positions) // 200)]])
-    pairs = cKDTree(sample).sparse_distance_matrix(cKDTree(positions), 5.5 * _PROBE, output_type="ndarray")
+    reach, size = 5.5 * _PROBE, None
+    if box is not None and min(box) > 2 * reach:
+        low, high = positions[:, 2].min(), positions[:, 2].max()
+        size = np.array([box[0], box[1], high - low + 2 * reach])
+        positions = np.column_stack([positions[:, 0] % box[0], positions[:, 1] % box[1], positions[:, 2] - low])
+        positions[:, :2][positions[:, :2] >= size[:2]] = 0.0  # what rounding put on the border
+    sample = positions[:: max(1, len(positions) // 400)]
+    trees = cKDTree(sample, boxsize=size), cKDTree(positions, boxsize=size)
+    pairs = trees[0].sparse_distance_matrix(trees[1], reach, output_type="ndarray")
     weight = np.exp(-(pairs["v"] ** 2) / (2 * _PROBE**2))
     density = np.bincount(pairs["i"], weights=weight, minlength=len(sample)).max() / (2 * pi * _PROBE**2) ** 1.5
     return float(1.0 / density)
@@ -78,7 +85,8 @@ def projected_thickness(
     if not len(structure):
         return np.zeros(tuple(shape), dtype=np.float32)
     density = projected_density(structure.positions, shape, sampling, blur)
-    return density * np.float32(atomic_volume(structure.positions))
+    box = (shape[1] * sampling[1], shape[0] * sampling[0])
+    return density * np.float32(atomic_volume(structure.positions, box))
 
 
 def projected_density(

@@ -200,7 +200,7 @@ class Grains(Rule):
         for particle in particles(wave):
             if not len(particle):
                 continue
-            volume = atomic_volume(particle.positions)
+            volume = atomic_volume(particle.positions, (shape[1] * wave.sampling[1], shape[0] * wave.sampling[0]))
             for grain in np.unique(particle.grains):
                 if not 0 <= grain < np.iinfo(np.uint16).max:
                     raise LabelError(f"a grain has the index {grain}; grain labels hold 0 to 65534.")
