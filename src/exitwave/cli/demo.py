@@ -18,6 +18,8 @@ def command(
     micrographs: list[Path] | None = typer.Option(
         None,
         "--micrographs",
+        exists=True,
+        file_okay=False,
         help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated. "
         f"If not given, {NEARBY} is used where it exists.",
     ),

@@ -1,0 +1,105 @@
+"""The commands as a user types them, on things small enough to be quick."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+RECIPE = """
+seed: 3
+structures:
+  count: 4
+  family: supported_particles
+  field: 38.4
+  particles: {material: Au, count: 1, radius: {uniform: [7, 10]}}
+  film: {material: a-C, thickness: 12}
+scattering: {sampling: 0.4, potential_sampling: 0.2, slice_thickness: 4, configurations: 1}
+images: {per_structure: 2, dose: 800}
+"""
+
+
+def exitwave(*arguments, code=0, cwd=None):
+    command = [sys.executable, "-m", "exitwave", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
+    text = done.stdout + done.stderr
+    assert done.returncode == code, text
+    assert "Traceback" not in text, text
+    return text
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    exitwave("generate", "recipe.yaml", "data", "--workers", "1", cwd=folder)
+    exitwave("train", "data", "--seed", "1", "--epochs", "1", "--crop", "64", "-o", "net.safetensors", cwd=folder)
+    return folder
+
+
+def test_from_recipe_to_particles(made):
+    assert (made / "data" / "catalog.parquet").exists()
+    text = exitwave("evaluate", "net.safetensors", "-o", "scores.csv", cwd=made)
+    assert "particle F1" in text
+    assert len((made / "scores.csv").read_text().splitlines()) == 11
+    np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
+    (made / "bad.dm4").write_bytes(b"no micrograph")
+    text = exitwave(
+        "segment", "net.safetensors", "image.npy", "bad.dm4", "--pixel-size", "0.4", "-o", "out", code=1, cwd=made
+    )
+    assert "bad.dm4" in text
+    assert (made / "out" / "particles.csv").exists()
+
+
+def test_atoms_to_image(made):
+    exitwave("build", "recipe.yaml", "-o", "atoms.xyz", "--index", "1", "--picture", "atoms.png", cwd=made)
+    assert (made / "atoms.png").stat().st_size > 10_000
+    options = ["--sampling", "0.4", "--configurations", "1", "--seed", "1", "-o", "image.tif"]
+    assert "pixels of 0.4 Å" in exitwave("simulate", "atoms.xyz", *options, cwd=made)
+    from exitwave.micrographs import read
+
+    image = read(made / "image.tif")
+    assert image.array.shape == (96, 96)
+    assert image.pixel_size == pytest.approx(0.4, rel=1e-3)
+    assert image.array.mean() == pytest.approx(400 * 0.4**2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("images: {dose: -400}", "images.dose is -400; a dose is a number above 0 in e/Å², or a distribution"),
+        ("images: {doze: 400}", "images.doze is not a known key; did you mean dose?"),
+        ("images: {contrast: 1.5}", "images.contrast is 1.5; a contrast factor is a number from 0 to 1"),
+        ("images: {detector: {hot_pixels: {uniform: [0, 2]}}}", "images.detector.hot_pixels is"),
+        ("structures: {particles: {material: Xy, radius: 9}}", "structures.particles.material is Xy;"),
+        ("structures: {particles: {material: false, radius: 9}}", "YAML reads no, off"),
+        ("structures: {particles: {material: Au, radius: 90}}", "does not fit in a field of 38.4 × 38.4 Å"),
+        ("scattering: {energy: 3e3}", "scattering.energy is 3e3; an energy is a number from 30000 to 1e+06 in eV"),
+        ("labels: [{rule: phaze}]", "labels.0"),
+        ("seed: yes", "seed is True; a seed is a whole number"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_before_anything_runs(tmp_path, change, sentence):
+    import yaml
+
+    def merged(old, new):
+        if isinstance(old, dict) and isinstance(new, dict):
+            return old | {key: merged(old.get(key), value) for key, value in new.items()}
+        return new
+
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(merged(yaml.safe_load(RECIPE), yaml.safe_load(change))))
+    text = exitwave("generate", "recipe.yaml", "data", code=2, cwd=tmp_path)
+    assert sentence in text
+    assert len(text.strip().splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_options_are_checked(tmp_path):
+    assert "demo" in exitwave("--help")
+    assert exitwave("--version").startswith("exitwave ")
+    exitwave("demo", "--epochs", "0", code=2, cwd=tmp_path)
+    text = exitwave("demo", "--micrographs", "nowhere", "--structures", "2", code=2, cwd=tmp_path)
+    assert "nowhere" in text
+    assert not (tmp_path / "exitwave-demo").exists()
+    assert "neither a YAML file nor" in exitwave("generate", "nope", "data", code=2, cwd=tmp_path)
+    assert "is not there" in exitwave("evaluate", "nope.safetensors", code=1, cwd=tmp_path)
