@@ -62,7 +62,7 @@ def _docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, line
     in_math = False
     for index, line in enumerate(lines):  # |ψ|² is no substitution of reST
         in_math = line.strip().startswith(".. math::") or (in_math and (not line.strip() or line.startswith(" ")))
-        if not in_math and "`" not in line and not line.lstrip().startswith((">>>", "...", "|")):
+        if not in_math and "`" not in line and not line.lstrip().startswith((">>>", "...", "| ")):
             lines[index] = BARS.sub(r"\\|", line)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from skimage.measure import find_contours
 
 import exitwave as xw
@@ -49,9 +50,8 @@ def bar(axes: Axes, shape: tuple[int, int], pixel_size: float, nm: float = 2) ->
     axes.add_patch(
         Rectangle((0.05 * width, 0.92 * height), length, 0.018 * height, color="white", ec="black", lw=0.5)
     )
-    axes.text(
-        0.05 * width + length / 2, 0.905 * height, f"{nm:g} nm", color="white", ha="center", va="bottom", fontsize=8
-    )
+    middle, edge = 0.05 * width + length / 2, [withStroke(linewidth=2.5, foreground="black")]
+    axes.text(middle, 0.905 * height, f"{nm:g} nm", color="white", ha="center", fontsize=9, path_effects=edge)
 
 
 def outlines(axes: Axes, instances: np.ndarray) -> None:
@@ -102,7 +102,7 @@ def main(path: str) -> None:
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.set_aspect("equal")
-    figure.savefig(Path(__file__).with_name("overview.png"), dpi=100)
+    figure.savefig(Path(__file__).with_name("overview.jpg"), dpi=100, pil_kwargs={"quality": 85, "optimize": True})
 
 
 if __name__ == "__main__":
