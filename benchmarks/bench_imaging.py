@@ -1,0 +1,133 @@
+"""Speed of image formation and of Poisson noise, as ratios within one run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+import warnings
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from exitwave.core import Stream
+from exitwave.imaging import Detector, Imaging, expose, intensities
+from exitwave.imaging.poisson import poisson
+from exitwave.scattering import ExitWave
+
+IMAGES = int(os.environ.get("EXITWAVE_BENCH_IMAGES", "4"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> object:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def wave(size: int, configurations: int = 1) -> ExitWave:
+    generator = torch.Generator().manual_seed(1)
+    phase = 0.3 * torch.randn(configurations, size, size, generator=generator)
+    return ExitWave(torch.polar(torch.ones_like(phase), phase), (0.2, 0.2), 300e3)
+
+
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Return processor time, as others may use the machine."""
+    work()
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def test_images_cost_little_more_than_their_transforms(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
+    for size, configurations, foci in ((256, 3, 5), (512, 1, 9), (512, 8, 9)):
+        given = wave(size, configurations)
+        specs = [Imaging(defocus=50.0 * i, focal_nodes=foci, aberrations="team") for i in range(IMAGES)]
+        took = seconds(lambda given=given, specs=specs: intensities(given, specs)) / IMAGES
+        single = given.array[0].clone()
+        bare = seconds(lambda single=single: [torch.fft.ifft2(single, norm="forward") for _ in range(10)]) / 10
+        ratio = took / (bare * configurations * foci)
+        lines.append(
+            f"{size}², {configurations} configurations × {foci} foci: {took * 1e3:.1f} ms per image, "
+            f"{ratio:.2f} × its transforms"
+        )
+        assert ratio < 6
+    with capsys.disabled():
+        print("", *lines, sep="\n  ")
+
+
+def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = []
+    for mean in (4.0, 16.0, 40.0, 160.0):
+        means = (mean * (1 + 0.3 * torch.randn(512, 512))).clamp(min=0.0)
+        ours, theirs = (
+            seconds(lambda means=means: poisson(means, Stream(1))),
+            seconds(lambda means=means: torch.poisson(means)),
+        )
+        lines.append(
+            f"Poisson at {mean:g} electrons: {ours * 1e3:.1f} ms per 512², {theirs / ours:.1f} × faster than torch"
+        )
+        if mean == 16.0:
+            assert theirs > 1.5 * ours
+    with capsys.disabled():
+        print("", *lines, sep="\n  ")
+
+
+def test_a_whole_exposure(capsys: pytest.CaptureFixture[str]) -> None:
+    given = intensities(wave(512), [Imaging(defocus=80.0)] * IMAGES)
+    streams = [Stream(1) / i for i in range(IMAGES)]
+    camera = Detector(c1=1.0, c2=0.05, gain=10.0, read_noise=3.0, offset=100.0)
+    lines = []
+    for name, spec in (
+        ("shot noise", Imaging()),
+        ("+ transfer function, gain, read-out", Imaging(detector=camera)),
+        ("+ median filter", Imaging(detector=camera, median=3)),
+    ):
+        took = seconds(lambda spec=spec: expose(given, [spec] * IMAGES, streams, 0.04)) / IMAGES
+        lines.append(f"{name}: {took * 1e3:.1f} ms per 512²")
+    with capsys.disabled():
+        print("", *lines, sep="\n  ")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("abtem") is None, reason="abTEM is not installed: pip install abtem==1.0.11"
+)
+@pytest.mark.parametrize("configurations", [1, 8])
+def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of one 512² wave with nine foci of focal spread each, Poisson noise included."""
+    given = wave(512, configurations)
+    specs = [Imaging(defocus=50.0 * i, focal_nodes=9, focal_spread=15.0, dose=400.0) for i in range(IMAGES)]
+    streams = [Stream(1) / i for i in range(IMAGES)]
+    ours = seconds(lambda: expose(intensities(given, specs), specs, streams, 0.04), repeats=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import abtem
+        import numpy as np
+
+        abtem.config.set({"local_diagnostics.progress_bar": False})
+        spread = abtem.distributions.gaussian(15.0, 9, sampling_limit=2.0, ensemble_mean=True)
+        array = given.array.numpy()
+
+        def theirs() -> None:
+            for spec in specs:
+                image = 0.0
+                for one in array:
+                    waves = abtem.Waves(one, energy=300e3, sampling=0.2)
+                    ctf = abtem.CTF(defocus=spec.defocus + spread, energy=300e3)
+                    image = image + waves.apply_ctf(ctf).intensity().reduce_ensemble().compute().array
+                mean = abtem.Images(np.asarray(image) / len(array), sampling=0.2)
+                mean.poisson_noise(dose_per_area=400.0, seed=1).compute()
+
+        took = seconds(theirs, repeats=1)
+    with capsys.disabled():
+        print(
+            f"\n  {IMAGES} images, {configurations} configurations × 9 foci: {ours * 1e3:.0f} ms, "
+            f"abTEM {took * 1e3:.0f} ms, {took / ours:.1f} × faster"
+        )
+    assert took > 2 * ours
