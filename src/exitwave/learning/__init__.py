@@ -18,12 +18,15 @@ from exitwave.learning.objects import (
     size_errors,
 )
 from exitwave.learning.sources import Live, Stored
+from exitwave.learning.study import Condition, Study, StudyResult
+from exitwave.learning.study_runs import run_study
 from exitwave.learning.training import Training, train
 
 __all__ = [
     "BENCHMARKS",
     "ArrayData",
     "Augmentation",
+    "Condition",
     "Crops",
     "Ensemble",
     "Evaluation",
@@ -33,6 +36,8 @@ __all__ = [
     "Normalisation",
     "Scores",
     "Stored",
+    "Study",
+    "StudyResult",
     "Training",
     "architectures",
     "average_precision",
@@ -46,6 +51,7 @@ __all__ = [
     "panoptic_quality",
     "particle_f1",
     "particle_scores",
+    "run_study",
     "score",
     "size_errors",
     "soft_macro_f1",

@@ -1,0 +1,88 @@
+"""A small study: two conditions, two seeds, one of them bound to fail."""
+
+import json
+
+import numpy as np
+import pytest
+
+from exitwave.core import SpecError, TrainingError
+from exitwave.learning import Study, run_study
+
+RECIPE = """
+seed: 1
+structures:
+  count: 4
+  family: supported_particles
+  field: 26
+  particles: {material: Au, count: 1, radius: 6}
+  film: {material: a-C, thickness: 12}
+scattering: {energy: 300e3, sampling: 0.4, slice_thickness: 4, configurations: 1}
+images: {per_structure: 2, dose: {loguniform: [200, 2000]}}
+"""
+TRAINING = {"epochs": 1, "net": {"width": 0.125}, "crops": {"size": 32}, "batch": 2}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    from exitwave.dataset import Recipe, generate
+
+    return generate(Recipe.from_yaml(RECIPE), tmp_path_factory.mktemp("data") / "small")
+
+
+@pytest.fixture(scope="module")
+def study(dataset):
+    folder = str(dataset._stores[0].folder)
+    conditions = {"all": {}, "none": {"where": "dose > 1e9"}}
+    return Study(data=folder, seeds=[1, 2], conditions=conditions, training=TRAINING)
+
+
+def judges(dataset):
+    return {"simulated": [(sample.image, sample.labels["phase"]) for sample in dataset.take([0, 1])]}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_failed_runs_are_counted_and_finished_ones_are_not_done_again(tmp_path, dataset, study, workers):
+    seeds = [1, 2] if workers == 1 else [1]
+    study = study.replace(seeds=seeds)
+    result = run_study(study, tmp_path, judges(dataset), workers=workers)
+    assert list(result.table["condition"]) == ["all", "none"] * len(seeds)
+    assert list(result.table["failed"]) == [False, True] * len(seeds)
+    assert "no images to train on" in result.table["error"][1]
+    summary = result.summary().set_index("condition")
+    assert summary["failed"].to_dict() == {"all": 0, "none": len(seeds)}
+    assert summary["median"]["none"] == 0.0
+    assert summary["low"]["all"] <= summary["median"]["all"] <= summary["high"]["all"]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = run_study(study, tmp_path, judges(dataset))
+    assert again.table.equals(result.table)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert len(result.show().axes) == 1
+
+
+def test_an_interrupted_study_goes_on(tmp_path, dataset, study):
+    whole = run_study(study, tmp_path / "whole", judges(dataset))
+    run_study(study.replace(seeds=[1]), tmp_path / "parts", judges(dataset))
+    (tmp_path / "parts" / "all-1" / "result.json").unlink()
+    seen = []
+    parts = run_study(study, tmp_path / "parts", judges(dataset), progress=lambda p: seen.append((p.done, p.resumed)))
+    assert seen == [(2, 1), (3, 1), (4, 1)]
+    assert np.allclose(parts.table["soft_macro_f1"], whole.table["soft_macro_f1"])
+
+
+def test_other_settings_under_the_same_name_are_refused(tmp_path, dataset, study):
+    run_study(study.replace(seeds=[1]), tmp_path, judges(dataset))
+    other = study.replace(seeds=[1], training=TRAINING | {"epochs": 2})
+    with pytest.raises(TrainingError, match="holds a network of other settings"):
+        run_study(other, tmp_path, judges(dataset))
+    with pytest.raises(TrainingError, match="no labelled micrographs"):
+        run_study(study, tmp_path, {})
+
+
+def test_a_study_is_checked_before_anything_runs(tmp_path):
+    fields = {"data": "d", "seeds": [1], "conditions": {"a": {"training": {"epochs": 0}}}}
+    with pytest.raises(SpecError, match=r"conditions\.a\.training\.epochs is 0"):
+        Study.parse(fields)
+    with pytest.raises(SpecError, match=r"seeds is \[1, 1\]"):
+        Study.parse(fields | {"seeds": [1, 1], "conditions": {"a": {}}})
+    (tmp_path / "s.yaml").write_text(json.dumps(fields | {"conditions": {"a": {"images": 8}}}))
+    assert Study.read(tmp_path / "s.yaml").conditions["a"].images == 8
