@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 from skimage.measure import find_contours
 
 import exitwave as xw
@@ -22,11 +22,25 @@ HERE = Path(__file__).parent
 FOUND, DRAWN = "#d55e00", "#56b4e9"
 
 
-def save(figure: Figure, name: str, dpi: int = 90) -> None:
-    """Write a figure as a PNG of 256 colours."""
-    path = HERE / f"demo-{name}.png"
-    figure.savefig(path, dpi=dpi, facecolor="white", bbox_inches="tight")
-    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+def save(figure: Figure, name: str, dpi: int = 100) -> None:
+    """Write a figure: photographs as JPEG, drawings (with a name that ends so) as PNG."""
+    quality = {} if name.endswith(".png") else {"pil_kwargs": {"quality": 85, "optimize": True}}
+    figure.savefig(HERE / f"demo-{name}", dpi=dpi, facecolor="white", bbox_inches="tight", **quality)
+
+
+def whole_particles(data: xw.Dataset) -> int:
+    """Return the structure of several particles whose particles stay farthest from the border."""
+
+    def clearance(record: dict[str, Any]) -> float:
+        structure = record["structure"]
+        field, particles = structure["field"], structure["particles"]
+        if len(particles) < 2:
+            return -np.inf
+        edges = [min(x, y, field[1] - x, field[0] - y) for x, y in (ball["position"] for ball in particles)]
+        return min(edge - ball["radius"] for edge, ball in zip(edges, particles, strict=True))
+
+    first = data.table().groupby("structure")["image"].idxmin()
+    return max(first.index, key=lambda structure: clearance(data[int(first[structure])].record))
 
 
 def curves(network: Network) -> Figure:
@@ -35,7 +49,7 @@ def curves(network: Network) -> Figure:
     epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, [row["loss"] for row in rows], "o-", ms=3, label="training")
+    left.plot(epochs, [row["loss"] for row in rows], "o-", ms=3, label="training.png")
     left.plot(epochs, [row["validation_loss"] for row in rows], "o-", ms=3, label="held-out structures")
     left.set(xlabel="epoch", ylabel="cross entropy + Dice")
     left.legend(frameon=False)
@@ -64,15 +78,15 @@ def found_and_drawn(network: Network, indices: tuple[int, ...]) -> Figure:
 def main(folder: Path) -> None:
     """Draw all pictures."""
     data, network = xw.Dataset(folder / "data"), Network.load(folder / "network" / "network.safetensors")
-    chosen = int(data.table().query("particle_count == 3")["structure"].iloc[0])
+    chosen = int(whole_particles(data))
     atoms = data.atoms(chosen)
-    save(atoms.show(), "structure")
+    save(atoms.show(), "structure.jpg")
     stream = Stream(data.recipe.seed) / "structure" / chosen / "thermal"
     wave = xw.scatter(atoms, stream=stream, spec=data.recipe.scattering.replace(configurations=1))
-    save(wave.show(), "wave")
-    save(data.show(8), "images", dpi=75)
-    save(curves(network), "training")
-    save(found_and_drawn(network, (1, 4, 5)), "micrographs")
+    save(wave.show(), "wave.jpg")
+    save(data.show(8), "images.jpg", dpi=75)
+    save(curves(network), "training.png")
+    save(found_and_drawn(network, (1, 4, 5)), "micrographs.jpg")
 
 
 if __name__ == "__main__":
