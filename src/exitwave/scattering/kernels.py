@@ -8,45 +8,82 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["add_filtered", "propagate", "set_filtered", "spread_pair", "transmit", "transmit_losing"]
+__all__ = [
+    "add_filtered",
+    "propagate",
+    "set_filtered",
+    "spread_pair",
+    "spread_values",
+    "transmit",
+    "transmit_losing",
+    "unpack",
+]
 
 # no reassociation: it would undo the two-step range reduction
 _FAST = {"nnan", "ninf", "nsz", "contract", "arcp"}
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def spread_values(position: Any, beta: float, first: Any, values: Any) -> None:
+    """Set the first grid index and the 6 values exp(β(√(1 − (2u/6)²) − 1)) of every atom along one axis."""
+    for atom in range(len(position)):
+        start = floor(position[atom]) - 2
+        first[atom] = start
+        for i in range(6):
+            u = (position[atom] - (start + i)) / 3.0
+            values[atom, i] = np.exp(beta * (np.sqrt(max(1.0 - u * u, 0.0)) - 1.0))
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def spread_pair(
-    grid: Any, y: Any, x: Any, base: Any, weights: Any, first: int, last: int, plane_a: int, plane_b: int, beta: float
+    grid: Any,
+    first_y: Any,
+    first_x: Any,
+    values_y: Any,
+    values_x: Any,
+    base: Any,
+    weights: Any,
+    first: int,
+    last: int,
+    plane_a: int,
+    plane_b: int,
 ) -> None:
     """Add atoms to ``grid``: their shares in plane a to its real part, those in plane b to its imaginary part.
 
-    Every atom becomes 6 × 6 points of the kernel exp(β(√(1 − (2u/6)²) − 1)).
+    Every atom becomes 6 × 6 points; the complex grid is seen as (ny, 2·nx) floats.
     """
-    ny, nx = grid.shape
-    ky = np.empty(6, np.float32)
-    kx = np.empty(6, np.float32)
-    ix = np.empty(6, np.int64)
+    ny, width = grid.shape
+    nx = width // 2
+    columns = np.empty(6, np.int64)
     for atom in range(first, last):
         node_a = plane_a - base[atom] + 1
         node_b = plane_b - base[atom] + 1
-        share_a = weights[atom, node_a] if 0 <= node_a < 4 else 0.0
-        share_b = weights[atom, node_b] if 0 <= node_b < 4 else 0.0
+        share_a = np.float32(weights[atom, node_a]) if 0 <= node_a < 4 else np.float32(0.0)
+        share_b = np.float32(weights[atom, node_b]) if 0 <= node_b < 4 else np.float32(0.0)
         if share_a == 0.0 and share_b == 0.0:
             continue
-        y0 = floor(y[atom]) - 2
-        x0 = floor(x[atom]) - 2
+        for j in range(6):
+            columns[j] = 2 * ((first_x[atom] + j) % nx)
         for i in range(6):
-            u = (y[atom] - (y0 + i)) / 3.0
-            v = (x[atom] - (x0 + i)) / 3.0
-            ky[i] = np.exp(beta * (np.sqrt(max(1.0 - u * u, 0.0)) - 1.0))
-            kx[i] = np.exp(beta * (np.sqrt(max(1.0 - v * v, 0.0)) - 1.0))
-            ix[i] = (x0 + i) % nx
-        for i in range(6):
-            iy = (y0 + i) % ny
-            a = ky[i] * share_a
-            b = ky[i] * share_b
+            row = grid[(first_y[atom] + i) % ny]
+            a = values_y[atom, i] * share_a
+            b = values_y[atom, i] * share_b
             for j in range(6):
-                grid[iy, ix[j]] += np.complex64(complex(a * kx[j], b * kx[j]))
+                row[columns[j]] += a * values_x[atom, j]
+                row[columns[j] + 1] += b * values_x[atom, j]
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def unpack(packed: Any, first: Any, second: Any) -> None:
+    """Write the even columns of an array (ny, 2·nx) to one array (ny, nx), the odd ones to another."""
+    ny, nx = first.shape
+    for i in range(ny):
+        row = packed[i]
+        one = first[i]
+        other = second[i]
+        for j in range(nx):
+            one[j] = row[2 * j]
+            other[j] = row[2 * j + 1]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
@@ -70,12 +107,12 @@ def add_filtered(total: Any, spectrum: Any, factor: Any) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def transmit(wave: Any, phases: Any, part: int) -> None:
-    """Multiply a wave by exp(iφ); wave and phases are complex arrays seen as (ny, 2·nx) floats, φ is one part.
+def transmit(wave: Any, phases: Any) -> None:
+    """Multiply a wave by exp(iφ); the complex wave is seen as (ny, 2·nx) floats, φ is (ny, nx).
 
     With y = φ/2 reduced to [−π/2, π/2], cos φ = 1 − 2 sin²y and sin φ = 2 sin y cos y, from polynomials.
     """
-    ny, width = wave.shape
+    ny, nx = phases.shape
     inverse_period = np.float32(0.15915494309189535)
     period_high = np.float32(6.28125)
     period_low = np.float32(1.9353071795864769e-3)
@@ -87,9 +124,9 @@ def transmit(wave: Any, phases: Any, part: int) -> None:
     c1, c2, c3, c4, c5 = _C1, _C2, _C3, _C4, _C5
     for i in range(ny):
         row = wave[i]
-        angles = phases[i, part:]
-        for j in range(width // 2):
-            phi = angles[2 * j]
+        angles = phases[i]
+        for j in range(nx):
+            phi = angles[j]
             turns = (phi * inverse_period + rounder) - rounder
             y = half * ((phi - turns * period_high) - turns * period_low)
             z = y * y
@@ -104,9 +141,9 @@ def transmit(wave: Any, phases: Any, part: int) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def transmit_losing(wave: Any, phases: Any, losses: Any, part: int, absorption: float, loss: float) -> None:
+def transmit_losing(wave: Any, phases: Any, losses: Any, absorption: float, loss: float) -> None:
     """Multiply a wave by exp(iφ − absorption·φ − loss·l), arrays as in ``transmit``."""
-    ny, width = wave.shape
+    ny, nx = phases.shape
     inverse_period = np.float32(0.15915494309189535)
     period_high = np.float32(6.28125)
     period_low = np.float32(1.9353071795864769e-3)
@@ -123,17 +160,17 @@ def transmit_losing(wave: Any, phases: Any, losses: Any, part: int, absorption: 
     c1, c2, c3, c4, c5 = _C1, _C2, _C3, _C4, _C5
     for i in range(ny):
         row = wave[i]
-        angles = phases[i, part:]
-        lost = losses[i, part:]
-        for j in range(width // 2):
-            phi = angles[2 * j]
+        angles = phases[i]
+        lost = losses[i]
+        for j in range(nx):
+            phi = angles[j]
             turns = (phi * inverse_period + rounder) - rounder
             y = half * ((phi - turns * period_high) - turns * period_low)
             z = y * y
             sine = y + y * z * (s1 + z * (s2 + z * (s3 + z * s4)))
             cosine = one + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
             # exp(−a) as the 16th power of a polynomial in a/16
-            a = -(share * phi + scale * lost[2 * j]) * sixteenth
+            a = -(share * phi + scale * lost[j]) * sixteenth
             damping = one + a * (one + half * a * (one + third * a * (one + quarter * a)))
             damping = damping * damping
             damping = damping * damping

@@ -109,13 +109,14 @@ class Multislice:
         if not planes:
             return torch.ones(self.output.shape, dtype=torch.complex64)
         with single_thread():
+            self._planes.take(groups)
             self._wave.fill_(1.0)
             wave = self._wave.numpy().view(np.float32)
             spectrum = self._spectrum.numpy().view(np.float32)
             for index, plane in enumerate(planes):
                 if index % 2 == 0:
                     partner = planes[index + 1] if index + 1 < len(planes) else plane
-                    self._planes.load(groups, plane, partner)
+                    self._planes.load(plane, partner)
                 self._transmit(wave, index % 2)
                 torch.fft.fft2(self._wave, out=self._spectrum)
                 last = index + 1 == len(planes)
@@ -130,9 +131,9 @@ class Multislice:
     def _transmit(self, wave: NDArray[np.float32], part: int) -> None:
         planes, absorption = self._planes, self.beam.absorption
         if planes.lossy or absorption:
-            kernels.transmit_losing(wave, planes.phases, planes.losses, part, absorption, float(planes.lossy))
+            kernels.transmit_losing(wave, planes.phases[part], planes.losses[part], absorption, float(planes.lossy))
         else:
-            kernels.transmit(wave, planes.phases, part)
+            kernels.transmit(wave, planes.phases[part])
 
     def _to_exit(self, plane: int) -> float:
         return self.height - (plane + 0.5) * self.thickness
