@@ -143,7 +143,8 @@ def _unet(net: Net) -> nn.Module:
 
 def _strided_unet(net: Net) -> nn.Module:
     channels = _channels(net, 64, 128, 256, 512, 1024)
-    norm = ("group", {"num_groups": 2}) if net.norm == "group" else _monai_norm(net)  # its last norm has 2 channels
+    groups = 2 - net.classes % 2  # its last normalisation has as many channels as there are classes
+    norm = ("group", {"num_groups": groups}) if net.norm == "group" else _monai_norm(net)
     with _monai() as nets:
         network: nn.Module = nets.UNet(2, 1, net.classes, channels, (2, 2, 2, 2), num_res_units=1, norm=norm)
     return network

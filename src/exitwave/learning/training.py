@@ -143,7 +143,8 @@ def train(
 
     Examples
     --------
-    >>> from exitwave.learning import ArrayData, Net
+    >>> import numpy as np
+    >>> from exitwave.learning import ArrayData, Net, train
     >>> noise = np.random.default_rng(1).normal(size=(4, 64, 64))
     >>> data = ArrayData(noise, noise > 1, pixel_size=0.4)
     >>> network = train(data, epochs=1, seed=1, net=Net(width=0.125), crops={"size": 32}, batch=2)
