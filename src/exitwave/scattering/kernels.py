@@ -23,15 +23,17 @@ __all__ = [
 _FAST = {"nnan", "ninf", "nsz", "contract", "arcp"}
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def spread_values(position: Any, beta: float, first: Any, values: Any) -> None:
     """Set the first grid index and the 6 values exp(β(√(1 − (2u/6)²) − 1)) of every atom along one axis."""
     for atom in range(len(position)):
         start = floor(position[atom]) - 2
         first[atom] = start
+        offset = np.float32(position[atom] - start)
         for i in range(6):
-            u = (position[atom] - (start + i)) / 3.0
-            values[atom, i] = np.exp(beta * (np.sqrt(max(1.0 - u * u, 0.0)) - 1.0))
+            u = (offset - np.float32(i)) * np.float32(1 / 3)
+            root = np.sqrt(max(np.float32(1.0) - u * u, np.float32(0.0)))
+            values[atom, i] = np.exp(np.float32(beta) * (root - np.float32(1.0)))
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
@@ -55,6 +57,7 @@ def spread_pair(
     ny, width = grid.shape
     nx = width // 2
     columns = np.empty(6, np.int64)
+    both = np.empty(12, np.float32)
     for atom in range(first, last):
         node_a = plane_a - base[atom] + 1
         node_b = plane_b - base[atom] + 1
@@ -62,15 +65,25 @@ def spread_pair(
         share_b = np.float32(weights[atom, node_b]) if 0 <= node_b < 4 else np.float32(0.0)
         if share_a == 0.0 and share_b == 0.0:
             continue
+        start = first_x[atom]
+        inside = start >= 0 and start + 6 <= nx
+        if not inside:
+            for j in range(6):
+                columns[j] = 2 * ((start + j) % nx)
         for j in range(6):
-            columns[j] = 2 * ((first_x[atom] + j) % nx)
+            both[2 * j] = values_x[atom, j] * share_a
+            both[2 * j + 1] = values_x[atom, j] * share_b
         for i in range(6):
             row = grid[(first_y[atom] + i) % ny]
-            a = values_y[atom, i] * share_a
-            b = values_y[atom, i] * share_b
-            for j in range(6):
-                row[columns[j]] += a * values_x[atom, j]
-                row[columns[j] + 1] += b * values_x[atom, j]
+            v = values_y[atom, i]
+            if inside:
+                part = row[2 * start : 2 * start + 12]
+                for j in range(12):
+                    part[j] += v * both[j]
+            else:
+                for j in range(6):
+                    row[columns[j]] += v * both[2 * j]
+                    row[columns[j] + 1] += v * both[2 * j + 1]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
