@@ -49,10 +49,10 @@ def image(
     >>> image(vacuum, defocus=80, dose=400, seed=7)
     Micrograph(64 × 64 px, 0.2 Å/px)
     """
-    if (seed is None) == (stream is None):
+    if stream is None and seed is not None:
+        stream = Stream(seed)
+    elif stream is None or seed is not None:
         raise OpticsError("image needs either a seed, as in seed=7, or a stream, to make its noise repeatable.")
-    stream = Stream(seed) if stream is None and seed is not None else stream
-    assert stream is not None
     chosen = (Imaging.parse(fields) if spec is None else spec.replace(**fields)).draw(stream / "draw")
     step = pixel_size(wave)
     counts = expose(intensities(wave, [chosen]), [chosen], [stream / "noise"], wave.sampling[0] * wave.sampling[1])
