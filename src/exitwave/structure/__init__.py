@@ -1,5 +1,6 @@
 """Construction Zone: atoms in any nanostructure, in a few lines."""
 
+from exitwave.structure.chemistry import Graded, Substituted, Vacancies
 from exitwave.structure.families import Family, SupportedParticles, families, family
 from exitwave.structure.files import read
 from exitwave.structure.generators import Amorphous, Atoms, Bounds, Crystal, Empty, Generator, Molecule
@@ -18,6 +19,7 @@ from exitwave.structure.regions import (
     Terrain,
 )
 from exitwave.structure.scenes import Scene
+from exitwave.structure.strain import Strained
 from exitwave.structure.structure import Structure
 from exitwave.structure.transforms import (
     Transform,
@@ -49,6 +51,7 @@ __all__ = [
     "Empty",
     "Family",
     "Generator",
+    "Graded",
     "HalfSpace",
     "Material",
     "Mesh",
@@ -57,11 +60,14 @@ __all__ = [
     "Region",
     "Scene",
     "Sphere",
+    "Strained",
     "Structure",
+    "Substituted",
     "SupportedParticles",
     "Terrain",
     "Transform",
     "Union",
+    "Vacancies",
     "Volume",
     "affine",
     "align",

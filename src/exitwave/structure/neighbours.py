@@ -10,6 +10,8 @@ from exitwave.structure.compiled import compiled
 
 __all__ = ["first_come", "neighbours", "pair_histogram"]
 
+NOBODY, SEVERAL = -1, -2
+
 
 @compiled
 def first_come(
@@ -43,39 +45,36 @@ def first_come(
         Cells of the grid along each vector, and how many cells away an atom may still be too near.
     """
     atoms = len(fractional)
-    heads = np.full(shape[0] * shape[1] * shape[2], -1, dtype=np.int32)
+    cells = shape[0] * shape[1] * shape[2]
+    heads = np.full(cells, -1, dtype=np.int32)
     following = np.full(atoms, -1, dtype=np.int32)
+    # whose atoms a cell of the grid holds: a grain in one of its images, NOBODY or SEVERAL
+    owners = np.full(cells, NOBODY, dtype=np.int64)
     stays = np.ones(atoms, dtype=np.bool_)
     place = np.empty(3, dtype=np.int64)
     for a in range(atoms):
         for axis in range(3):
             place[axis] = min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
         for di in range(-reach[0], reach[0] + 1):
-            if not stays[a]:
-                break
-            i, u = (place[0] + di) % shape[0], (place[0] + di) // shape[0]
-            if u != 0 and not pbc[0]:
+            i, u = _folded(place[0] + di, shape[0])
+            if (u != 0 and not pbc[0]) or not stays[a]:
                 continue
             for dj in range(-reach[1], reach[1] + 1):
-                if not stays[a]:
-                    break
-                j, v = (place[1] + dj) % shape[1], (place[1] + dj) // shape[1]
-                if v != 0 and not pbc[1]:
+                j, v = _folded(place[1] + dj, shape[1])
+                if (v != 0 and not pbc[1]) or not stays[a]:
                     continue
                 for dk in range(-reach[2], reach[2] + 1):
-                    k, w = (place[2] + dk) % shape[2], (place[2] + dk) // shape[2]
+                    k, w = _folded(place[2] + dk, shape[2])
                     if w != 0 and not pbc[2]:
                         continue
-                    b = heads[(i * shape[1] + j) * shape[2] + k]
+                    slot = (i * shape[1] + j) * shape[2] + k
+                    # atoms of one grain as they were laid down are as far apart as their generator says
+                    together = _owner(grains[a], images[a, 0] + u, images[a, 1] + v, images[a, 2] + w)
+                    if owners[slot] == NOBODY or owners[slot] == together:
+                        continue
+                    b = heads[slot]
                     while b >= 0:
-                        # atoms of one grain as they were laid down are as far apart as their generator says
-                        together = (
-                            grains[a] == grains[b]
-                            and images[b, 0] - images[a, 0] == u
-                            and images[b, 1] - images[a, 1] == v
-                            and images[b, 2] - images[a, 2] == w
-                        )
-                        if not together:
+                        if _owner(grains[b], images[b, 0], images[b, 1], images[b, 2]) != together:
                             f = fractional[b, 0] + u - fractional[a, 0]
                             g = fractional[b, 1] + v - fractional[a, 1]
                             h = fractional[b, 2] + w - fractional[a, 2]
@@ -94,7 +93,28 @@ def first_come(
             slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
             following[a] = heads[slot]
             heads[slot] = a
+            own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+            owners[slot] = own if owners[slot] == NOBODY or owners[slot] == own else SEVERAL
     return stays
+
+
+@compiled
+def _owner(grain: int, i: int, j: int, k: int) -> int:
+    """Return one number for a grain in one of its periodic images."""
+    return int(((np.int64(grain) * 1024 + (i + 512)) * 1024 + (j + 512)) * 1024 + (k + 512))
+
+
+@compiled
+def _folded(index: int, size: int) -> tuple[int, int]:
+    """Return an index brought within the grid, and how many periods it was outside."""
+    periods = 0
+    while index < 0:
+        index += size
+        periods -= 1
+    while index >= size:
+        index -= size
+        periods += 1
+    return index, periods
 
 
 @compiled
@@ -176,44 +196,49 @@ def pair_histogram(
     """Return the counts of ordered pairs by kinds and distance, shape (elements, elements, bins)."""
     counts = np.zeros((elements, elements, bins), dtype=np.int64)
     _, first, members = _sorted(fractional, shape)
-    cells = shape[0] * shape[1] * shape[2]
+    points = np.zeros((len(members), 3))
+    sort = np.empty(len(members), dtype=np.int64)
+    for m in range(len(members)):
+        sort[m] = kinds[members[m]]
+        for axis in range(3):
+            for row in range(3):
+                points[m, axis] += fractional[members[m], row] * cell[row, axis]
     limit, scale = cutoff * cutoff, bins / cutoff
-    for here in range(cells):
-        place = (here // (shape[1] * shape[2]), here // shape[2] % shape[1], here % shape[2])
+    shift = np.empty(3)
+    for here in range(shape[0] * shape[1] * shape[2]):
         if first[here] == first[here + 1]:
             continue
-        for di in range(-reach[0], reach[0] + 1):
-            i, u = (place[0] + di) % shape[0], (place[0] + di) // shape[0]
+        place = (here // (shape[1] * shape[2]), here // shape[2] % shape[1], here % shape[2])
+        # each pair of cells once: only neighbours that come later in the order of (di, dj, dk)
+        for di in range(reach[0] + 1):
+            i, u = _folded(place[0] + di, shape[0])
             if u != 0 and not pbc[0]:
                 continue
-            for dj in range(-reach[1], reach[1] + 1):
-                j, v = (place[1] + dj) % shape[1], (place[1] + dj) // shape[1]
+            for dj in range(-reach[1] if di > 0 else 0, reach[1] + 1):
+                j, v = _folded(place[1] + dj, shape[1])
                 if v != 0 and not pbc[1]:
                     continue
-                for dk in range(-reach[2], reach[2] + 1):
-                    k, w = (place[2] + dk) % shape[2], (place[2] + dk) // shape[2]
+                for dk in range(-reach[2] if di > 0 or dj > 0 else 0, reach[2] + 1):
+                    k, w = _folded(place[2] + dk, shape[2])
                     if w != 0 and not pbc[2]:
                         continue
                     there = (i * shape[1] + j) * shape[2] + k
+                    same = di == 0 and dj == 0 and dk == 0
+                    for axis in range(3):
+                        shift[axis] = u * cell[0, axis] + v * cell[1, axis] + w * cell[2, axis]
                     for n in range(first[here], first[here + 1]):
-                        a = members[n]
-                        p = u - fractional[a, 0]
-                        q = v - fractional[a, 1]
-                        r = w - fractional[a, 2]
-                        for m in range(first[there], first[there + 1]):
-                            b = members[m]
-                            if b < a or (b == a and u == 0 and v == 0 and w == 0):
-                                continue
-                            f, g, h = fractional[b, 0] + p, fractional[b, 1] + q, fractional[b, 2] + r
-                            x = f * cell[0, 0] + g * cell[1, 0] + h * cell[2, 0]
-                            y = f * cell[0, 1] + g * cell[1, 1] + h * cell[2, 1]
-                            z = f * cell[0, 2] + g * cell[1, 2] + h * cell[2, 2]
+                        p, q, r = points[n, 0] - shift[0], points[n, 1] - shift[1], points[n, 2] - shift[2]
+                        for m in range(n + 1 if same else first[there], first[there + 1]):
+                            x, y, z = points[m, 0] - p, points[m, 1] - q, points[m, 2] - r
                             square = x * x + y * y + z * z
                             if square < limit:
                                 slot = min(int(np.sqrt(square) * scale), bins - 1)
-                                counts[kinds[a], kinds[b], slot] += 1
-                                if a != b:
-                                    counts[kinds[b], kinds[a], slot] += 1
+                                counts[sort[n], sort[m], slot] += 1
+    for a in range(elements):
+        for b in range(a + 1):
+            for slot in range(bins):
+                both = counts[a, b, slot] + counts[b, a, slot]
+                counts[a, b, slot] = counts[b, a, slot] = both
     return counts
 
 

@@ -1,0 +1,144 @@
+"""Changes of the atoms of a volume: substitution, alloys, vacancies and gradients; they go into its modifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core import Stream, StructureError
+from exitwave.structure.arrays import Array, vector3
+from exitwave.structure.generators.base import Atoms
+from exitwave.structure.materials import atomic_number
+
+__all__ = ["Graded", "Substituted", "Vacancies"]
+
+
+@dataclass(frozen=True)
+class Substituted:
+    """Replaces a share of the atoms of one element, chosen at random, by another.
+
+    Parameters
+    ----------
+    element
+        Which atoms: a symbol or an atomic number; None: all.
+    by
+        What they become.
+    share
+        Which share of them, 0 to 1; the number is exact to one atom.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Sphere, Volume
+    >>> alloy = Volume(Crystal("Au"), Sphere(20)).modified(Substituted("Au", by="Cu", share=0.25))
+    >>> atoms = alloy.atoms(Stream(1))
+    >>> round(float((atoms.numbers == 29).mean()), 3)
+    0.25
+    """
+
+    element: str | int | None
+    by: str | int
+    share: float
+
+    def __post_init__(self) -> None:
+        _check_share(self.share)
+        atomic_number(self.by)
+
+    def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
+        """Return the atoms with some of them replaced."""
+        numbers = np.array(atoms.numbers)
+        numbers[_chosen(_of(atoms, self.element), self.share, stream)] = atomic_number(self.by)
+        return replace(atoms, numbers=numbers)
+
+
+@dataclass(frozen=True)
+class Vacancies:
+    """Takes a share of the atoms of one element (None: of all) away, chosen at random.
+
+    Parameters
+    ----------
+    share
+        Which share of them, 0 to 1; the number is exact to one atom.
+    element
+        Which atoms: a symbol or an atomic number; None: all.
+    """
+
+    share: float
+    element: str | int | None = None
+
+    def __post_init__(self) -> None:
+        _check_share(self.share)
+
+    def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
+        """Return the atoms that are left."""
+        kept = np.ones(len(atoms), dtype=bool)
+        kept[_chosen(_of(atoms, self.element), self.share, stream)] = False
+        return atoms.select(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """Replaces atoms with a probability that depends on their place, as from core to shell.
+
+    Parameters
+    ----------
+    element, by
+        Which atoms (None: all), and what they become.
+    share
+        A function of positions (atoms, 3), Å, that returns the probabilities, 0 to 1, shape (atoms,).
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Sphere, Volume
+    >>> rich_shell = Graded.radial("Au", by="Ag", centre=(0, 0, 0), radii=(10, 20))
+    >>> atoms = Volume(Crystal("Au"), Sphere(22)).modified(rich_shell).atoms(Stream(1))
+    >>> distance = np.linalg.norm(atoms.positions, axis=1)
+    >>> set(atoms.numbers[distance < 10].tolist()), set(atoms.numbers[distance > 20].tolist())
+    ({79}, {47})
+    """
+
+    element: str | int | None
+    by: str | int
+    share: Callable[[Array], ArrayLike]
+
+    def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
+        """Return the atoms with some of them replaced."""
+        probability = np.broadcast_to(np.asarray(self.share(atoms.positions), dtype=np.float64), (len(atoms),))
+        if len(atoms) and not (np.nanmin(probability) >= 0 and np.nanmax(probability) <= 1):
+            raise StructureError("share gives probabilities outside 0 to 1; clip them.")
+        chosen = (stream.generator().random(len(atoms)) < probability) & _of(atoms, self.element)
+        return replace(atoms, numbers=np.where(chosen, atomic_number(self.by), atoms.numbers).astype(np.int32))
+
+    @classmethod
+    def radial(
+        cls, element: str | int | None, by: str | int, centre: ArrayLike, radii: tuple[float, float]
+    ) -> Graded:
+        """Return the gradient from no replacement within the first radius to all beyond the second, Å."""
+        middle, (inner, outer) = vector3(centre, "centre"), radii
+        if not 0 <= inner < outer:
+            raise StructureError(f"radii is {radii!r}; the first is 0 or more and less than the second.")
+
+        def share(positions: Array) -> Array:
+            distance = np.linalg.norm(positions - middle, axis=1)
+            return np.asarray(np.clip((distance - inner) / (outer - inner), 0, 1))
+
+        return cls(element, by, share)
+
+
+def _of(atoms: Atoms, element: str | int | None) -> NDArray[np.bool_]:
+    if element is None:
+        return np.ones(len(atoms), dtype=bool)
+    return np.asarray(atoms.numbers == atomic_number(element), dtype=bool)
+
+
+def _chosen(mask: NDArray[np.bool_], share: float, stream: Stream) -> NDArray[np.intp]:
+    candidates = np.flatnonzero(mask)
+    count = round(share * len(candidates))
+    return np.sort(stream.generator().choice(candidates, count, replace=False)) if count else candidates[:0]
+
+
+def _check_share(share: float) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise StructureError(f"share is {share!r}; a share is a number from 0 to 1.")
