@@ -75,7 +75,6 @@ def evaluate(
     pairs: Iterable[tuple[Any, ArrayLike]],
     *,
     threshold: float = 0.5,
-    seed: int = 0,
     resamples: int = 2000,
     progress: Reporter | None = None,
 ) -> Evaluation:
@@ -89,8 +88,8 @@ def evaluate(
         Pairs of a micrograph (or an image array and its pixel size in a tuple) and its mask (y, x).
     threshold
         Pixels at or above this probability are particle.
-    seed, resamples
-        Of the bootstrap over micrographs.
+    resamples
+        Number of times that micrographs are drawn with replacement; which ones hangs on their number alone.
     progress
         Called after every micrograph.
 
@@ -138,7 +137,9 @@ def evaluate(
         if progress is not None:
             progress(Progress("evaluate", index + 1, len(listed), time.perf_counter() - start, note=name))
     return Evaluation(
-        pd.DataFrame(rows), score(maps, masks, threshold), bootstrap(maps, masks, threshold, Stream(seed), resamples)
+        pd.DataFrame(rows),
+        score(maps, masks, threshold),
+        bootstrap(maps, masks, threshold, Stream(len(listed)), resamples),
     )
 
 

@@ -126,7 +126,7 @@ class StudyResult:
         runs = self.table.drop_duplicates(["condition", "seed"])
         return f"StudyResult({len(runs)} networks, {int(runs['failed'].sum())} failed)"
 
-    def summary(self, score: str = "particle_f1", *, seed: int = 0, resamples: int = 2000) -> pd.DataFrame:
+    def summary(self, score: str = "particle_f1", *, resamples: int = 2000) -> pd.DataFrame:
         """Return one row per condition and set of images, failed runs counted as scores of 0.
 
         Columns: runs, failed, median, mean, sd, worst, best, and low and high, the 95 % bootstrap interval of the
@@ -137,7 +137,7 @@ class StudyResult:
         rows = []
         for (condition, images), group in self.table.groupby(["condition", "images"], sort=False):
             values = group[score].fillna(0.0).to_numpy(float)
-            stream = Stream(seed) / "bootstrap" / str(condition).replace("/", "|")
+            stream = Stream(len(values)) / "bootstrap" / str(condition).replace("/", "|")
             draws = stream.generator().integers(len(values), size=(resamples, len(values)))
             low, high = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975])
             rows.append(
