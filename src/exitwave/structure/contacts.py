@@ -69,10 +69,11 @@ def drop_contacts(
     cell: Array,
     pbc: tuple[bool, bool, bool],
     minimum_distance: MinimumDistance,
+    seamless: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Return which atoms stay when each gives way to those before it that are too near.
 
-    Atoms of one grain do not give way to each other, except across the periodic border of the scene.
+    Atoms of one grain do not give way to each other, except across a periodic border where the grain ends.
 
     Parameters
     ----------
@@ -84,6 +85,9 @@ def drop_contacts(
         Rows are the cell vectors, Å, and whether the scene repeats along each.
     minimum_distance
         As in :func:`pair_limits`.
+    seamless
+        Whether each grain goes on in its own periodic images along each cell vector, shape (grains, 3): a film that
+        was packed periodically, say. None: no grain does.
     """
     from exitwave.structure.neighbours import first_come
 
@@ -92,9 +96,10 @@ def drop_contacts(
     if len(positions) == 0:
         return np.ones(0, dtype=bool)
     grid = Grid.of(positions, cell, pbc, max(float(limits.max()), 0.5))
+    joined = np.zeros((int(grains.max()) + 1, 3), dtype=np.bool_) if seamless is None else seamless
     return first_come(
         grid.fractional,
-        grid.images,
+        np.where(joined[grains], 0, grid.images).astype(grid.images.dtype),
         kinds.astype(np.int32),
         np.ascontiguousarray(grains, dtype=np.int32),
         grid.cell,
@@ -102,6 +107,7 @@ def drop_contacts(
         limits,
         grid.shape,
         grid.reach,
+        np.ascontiguousarray(joined),
     )
 
 

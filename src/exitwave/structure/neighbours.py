@@ -24,6 +24,7 @@ def first_come(
     limits: Array,
     shape: NDArray[np.int64],
     reach: NDArray[np.int64],
+    seamless: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Return which atoms stay when each gives way to those before it that are too near.
 
@@ -43,6 +44,9 @@ def first_come(
         Least distances between kinds, Å.
     shape, reach
         Cells of the grid along each vector, and how many cells away an atom may still be too near.
+    seamless
+        Whether each grain continues in its own periodic images along each vector, shape (grains, 3); the images of
+        its atoms are then 0 along it.
     """
     atoms = len(fractional)
     cells = shape[0] * shape[1] * shape[2]
@@ -69,7 +73,13 @@ def first_come(
                         continue
                     slot = (i * shape[1] + j) * shape[2] + k
                     # atoms of one grain as they were laid down are as far apart as their generator says
-                    together = _owner(grains[a], images[a, 0] + u, images[a, 1] + v, images[a, 2] + w)
+                    joined = seamless[grains[a]]
+                    together = _owner(
+                        grains[a],
+                        images[a, 0] + (0 if joined[0] else u),
+                        images[a, 1] + (0 if joined[1] else v),
+                        images[a, 2] + (0 if joined[2] else w),
+                    )
                     if owners[slot] == NOBODY or owners[slot] == together:
                         continue
                     b = heads[slot]

@@ -117,18 +117,21 @@ class Scene:
         assert source is not None
         made: list[Atoms] = []
         owners: list[int] = []
+        seamless: list[tuple[bool, bool, bool]] = []
         earlier: list[Volume] = []
         for index, item in enumerate(self.objects):
             for number, part in enumerate(item.parts):
-                atoms = part.atoms(source / index / number, self._box(part))
+                box = self._box(part)
+                atoms = part.atoms(source / index / number, box)
                 for other in earlier:
                     atoms = atoms.select(~self._covered(other, atoms.positions))
                 made.append(atoms)
                 owners.append(index)
+                seamless.append(box.periodic)
                 earlier.append(part)
-        return self._assemble(made, owners)
+        return self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
 
-    def _assemble(self, made: list[Atoms], owners: list[int]) -> Structure:
+    def _assemble(self, made: list[Atoms], owners: list[int], seamless: Mask) -> Structure:
         counts = [len(atoms) for atoms in made]
         positions = np.concatenate([np.empty((0, 3)), *(atoms.positions for atoms in made)])
         numbers = np.concatenate([np.empty(0, np.int32), *(atoms.numbers for atoms in made)])
@@ -139,7 +142,7 @@ class Scene:
         kept = self._inside(positions, objects)
         positions, numbers, thermal = positions[kept], numbers[kept], thermal[kept]
         objects, grains = objects[kept], grains[kept]
-        kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance)
+        kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance, seamless)
         if self.outside == "wrap":
             fractional = positions @ np.linalg.inv(cell)
             shift = np.where(self.pbc, np.floor(fractional + EDGE), 0.0)
