@@ -136,11 +136,8 @@ def evaluate(
         )
         if progress is not None:
             progress(Progress("evaluate", index + 1, len(listed), time.perf_counter() - start, note=name))
-    return Evaluation(
-        pd.DataFrame(rows),
-        score(maps, masks, threshold),
-        bootstrap(maps, masks, threshold, Stream(len(listed)), resamples),
-    )
+    intervals = bootstrap(maps, masks, threshold, Stream(len(listed)), resamples)
+    return Evaluation(pd.DataFrame(rows), score(maps, masks, threshold), intervals)
 
 
 def bootstrap(
