@@ -10,12 +10,12 @@ import numpy as np
 from exitwave.core import Stream
 from exitwave.demo.pictures import encode_figure
 from exitwave.micrographs import size_histogram
-from exitwave.scattering import scatter
+from exitwave.scattering import Scattering, scatter
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from exitwave.dataset import Dataset, Recipe
+    from exitwave.dataset import Dataset
     from exitwave.learning import Network
     from exitwave.structure import Structure
 
@@ -36,12 +36,14 @@ def structures(data: Dataset, indices: Sequence[int]) -> tuple[list[dict[str, An
     return items, atoms
 
 
-def waves(recipe: Recipe, atoms: Sequence[Structure], indices: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the exit waves of structures, scattered again from the recipe's streams."""
+def waves(data: Dataset, atoms: Sequence[Structure], indices: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the exit waves of structures, scattered again from their records."""
     items = []
+    first = {name: row for row, name in reversed(list(enumerate(data.column("structure_id"))))}
     for structure, index in zip(atoms, indices, strict=True):
-        stream = Stream(recipe.seed) / "structure" / index
-        spec = recipe.scattering.draw(stream / "draw").replace(configurations=1)
+        record = data[first[data.structures[index]]].record
+        spec = Scattering.parse(record["scattering"]).replace(configurations=1)
+        stream = Stream.parse(record["streams"]["structure"])
         wave = scatter(structure, stream=stream / "thermal", spec=spec)
         items.append(
             {

@@ -68,7 +68,7 @@ def write_report(
     shown = _spread(len(data.structures), 2)
     rendered, atoms = figures.structures(data, shown)
     done(1, "structures")
-    scattered = figures.waves(recipe, atoms, shown)
+    scattered = figures.waves(data, atoms, shown)
     done(2, "waves")
     images = [_simulated(data, index) for index in _spread(len(data), 12)]
     done(3, "images")

@@ -17,6 +17,9 @@ __all__ = ["Imaging"]
 class Imaging(Spec):
     r"""How an exit wave becomes a micrograph; every number may be a distribution.
 
+    A mapping may name a ``microscope`` (one of :data:`~exitwave.imaging.presets.MICROSCOPES`), which sets sensible
+    distributions wherever it is not contradicted; the spec then holds these, not the name.
+
     Parameters
     ----------
     defocus
@@ -44,9 +47,6 @@ class Imaging(Spec):
         The camera, or the name of a preset.
     median
         Width in pixels of the median filter on the counts: 1 (none) or 3.
-
-    A mapping may name a ``microscope`` (one of :data:`~exitwave.imaging.presets.MICROSCOPES`), which sets sensible
-    distributions wherever it is not contradicted; the spec then holds these, not the name.
 
     Examples
     --------
