@@ -1,13 +1,17 @@
-"""What holds for every test: one thread, no window, and hypothesis without a clock."""
+"""What holds for every test: one thread, no window, Ctrl-C works, and hypothesis without a clock."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch are loaded: two workers share two cores
 os.environ.setdefault("MPLBACKEND", "agg")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's background job: its children would be deaf, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 from hypothesis import HealthCheck, settings

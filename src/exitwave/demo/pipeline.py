@@ -52,7 +52,7 @@ def demo_recipe(structures: int | None = None) -> Recipe:
     recipe = Recipe.read("demo")
     if structures is None:
         return recipe
-    data = recipe.to_dict()
+    data = recipe.model_dump(mode="json", exclude_unset=True)
     data["structures"]["count"] = structures
     return Recipe.parse(data)
 

@@ -74,7 +74,9 @@ class Integers(Distribution):
         return min(self.low + floor((self.high - self.low + 1) * u), self.high)
 
     def cdf(self, x: float) -> float:
-        return min(max((floor(x) - self.low + 1) / (self.high - self.low + 1), 0.0), 1.0)
+        if not self.low <= x < self.high:
+            return float(x >= self.high)
+        return (floor(x) - self.low + 1) / (self.high - self.low + 1)
 
     @property
     def support(self) -> tuple[float, float]:
