@@ -237,3 +237,15 @@ BALL = Volume(Crystal("Au"), Sphere(5, (10, 10, 10)), name="ball")
 def test_impossible_scenes_are_refused(make, words):
     with pytest.raises(StructureError, match=words):
         make()
+
+
+@pytest.mark.parametrize("name", ["ZnO", "C-diamond", "Au"])
+def test_a_rule_between_objects_takes_no_atoms_from_a_faulted_one(name):
+    from exitwave.structure.prefabs import twinned
+
+    ball = Volume(Crystal(name), Sphere(14, centre=(20, 20, 20)))
+    counts = [
+        len(Scene([twinned(ball)], (40, 40, 40), minimum_distance=rule).build(seed=1))
+        for rule in (None, "contact", 2.0)
+    ]
+    assert counts[0] == counts[1] == counts[2]

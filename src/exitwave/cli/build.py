@@ -16,12 +16,13 @@ def command(
     output: Path = typer.Option(Path("structure.xyz"), "--output", "-o", help="File to write; its ending says how."),
     index: int = typer.Option(0, min=0, help="Which structure of the recipe."),
     picture: Path | None = typer.Option(None, help="Also write a rendered picture (PNG, PDF, SVG)."),
+    allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
 ) -> None:
     """Build one structure of a recipe and write its atoms in any format that ASE knows."""
     from exitwave.core import SpecError, Stream
     from exitwave.dataset import Recipe
 
-    plan = Recipe.read(recipe)
+    plan = Recipe.read(recipe, allow_code=allow_code)
     if index >= plan.structures.count:
         raise SpecError(f"--index is {index}; the recipe has {plan.structures.count} structures, counted from 0.")
     stream = Stream(plan.seed) / "structure" / index

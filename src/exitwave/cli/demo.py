@@ -20,8 +20,7 @@ def command(
         "--micrographs",
         exists=True,
         file_okay=False,
-        help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated. "
-        f"If not given, {NEARBY} is used where it exists.",
+        help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated.",
     ),
     structures: int | None = typer.Option(None, min=2, help="Number of structures, instead of the recipe's."),
     epochs: int | None = typer.Option(None, min=1, help="Number of passes over the data set."),
@@ -49,6 +48,8 @@ def command(
             workers=workers,
             progress=report,
         )
+    if result.failures:
+        console.print(f"{result.failures} samples failed; data.failures of the data set says why.")
     for stage in result.stages:
         console.print(f"{stage.name:<10} {span(stage.seconds):>12}   peak {stage.peak_bytes / 2**20:6.0f} MiB")
     for name, scores in result.scores.items():

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from exitwave.core import DatasetError, Number, Reporter, Spec, cores
 from exitwave.dataset import Dataset, Recipe, generate
+from exitwave.dataset.files import cannot_write, write_whole
 from exitwave.demo.report import write_report
-from exitwave.demo.segmented import segmented
+from exitwave.demo.segmented import load, segmented
 from exitwave.demo.stages import Ledger, Stage
 from exitwave.learning import Crops, Net, Network, Scores, Training, train
 
@@ -40,11 +41,12 @@ class Demo(Spec):
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Where the demo wrote its report, what it scored and what each stage cost."""
+    """Where the demo wrote its report, what it scored, what each stage cost and how many samples failed."""
 
     report: Path
     scores: Mapping[str, Scores]
     stages: tuple[Stage, ...]
+    failures: int
 
 
 def demo_recipe(structures: int | None = None) -> Recipe:
@@ -85,11 +87,14 @@ def run(
 
     Raises
     ------
+    MicrographError
+        If a folder of micrographs cannot be read; nothing has been done then.
     DatasetError
         If the folder belongs to another demo, cannot be written, or the disk is full.
     """
     folder = Path(folder)
     settings = settings or Demo()
+    loaded = load(micrographs)
     _claim(folder, recipe, settings)
     ledger = Ledger(folder / "stages.json")
     with ledger.measure("generate"):
@@ -97,11 +102,11 @@ def run(
     with ledger.measure("train"):
         network = _trained(data, settings, folder / "network", progress)
     with ledger.measure("segment", fresh=True):
-        groups = segmented(network, micrographs, folder / "segmented", progress)
+        groups = segmented(network, loaded, folder / "segmented", progress)
     with ledger.measure("report", fresh=True):
         report = write_report(folder / "report.html", recipe, data, network, groups, ledger.stages, progress=progress)
     scores = {group.name: group.scores for group in groups if group.scores is not None}
-    return DemoResult(report, scores, ledger.stages)
+    return DemoResult(report, scores, ledger.stages, len(data.failures))
 
 
 def _claim(folder: Path, recipe: Recipe, settings: Demo) -> None:
@@ -118,10 +123,11 @@ def _claim(folder: Path, recipe: Recipe, settings: Demo) -> None:
                 f"{folder} holds a demo with other settings; name another folder with --folder, or delete this one."
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(mine), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    write_whole(path, json.dumps(mine).encode())
 
 
 def _trained(data: Dataset, settings: Demo, folder: Path, progress: Reporter | None) -> Network:

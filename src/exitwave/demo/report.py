@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from importlib import resources
@@ -14,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from exitwave import __version__
 from exitwave.core import Progress, Reporter
+from exitwave.dataset.files import write_whole
 from exitwave.demo import figures
 from exitwave.demo.pictures import encode_array, outline
 
@@ -32,7 +32,6 @@ _WROTE = {
     "generate": "data/: shards with images, labels and records; catalog.parquet",
     "train": "network/network.safetensors",
     "segment": "segmented/: mask, outlines and particle table of every micrograph",
-    "report": "report.html",
 }
 _STEPS = 6
 
@@ -65,6 +64,7 @@ def write_report(
         if progress is not None:
             progress(Progress("report", step, _STEPS, time.perf_counter() - start, note=note))
 
+    before = [stage for stage in stages if stage.name != "report"]  # what this one costs, nobody knows yet
     shown = _spread(len(data.structures), 2)
     rendered, atoms = figures.structures(data, shown)
     done(1, "structures")
@@ -77,8 +77,8 @@ def write_report(
     done(4, "micrographs")
     context = {
         "version": __version__,
-        "summary": _summary(data, network),
-        "headline": _headline(data, groups, particles, stages),
+        "summary": _summary(data),
+        "headline": _headline(data, groups, particles, before),
         "structures": rendered,
         "waves": scattered,
         "energy": round(float(data[0].record["scattering"]["energy"]) / 1e3),
@@ -90,16 +90,14 @@ def write_report(
         "scores": _score_rows(groups),
         "histogram": figures.histogram(particles),
         "sizes_text": _sizes_text(particles),
-        "stages": [_stage(stage) for stage in stages],
+        "stages": [_stage(stage) for stage in before],
         "recipe": recipe.to_yaml(),
         "attribution": "Bright-field micrographs: msa-em/microscopy-seg-track, CC-BY-4.0.",
     }
     done(5, "figures")
     source = (resources.files("exitwave.demo") / "report.html.j2").read_text(encoding="utf-8")
     html = Environment(autoescape=True, undefined=StrictUndefined).from_string(source).render(context)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(html, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, html.encode())
     done(_STEPS, f"{len(html) / 2**20:.1f} MiB")
     return path
 
@@ -214,14 +212,16 @@ def _headline(
     scored = [(group.name, group.scores.pooled) for group in groups if group.scores is not None]
     scores = [{"value": f"{pooled:.2f}", "what": f"particle F1, {name}"} for name, pooled in scored]
     seconds = sum(stage.seconds for stage in stages)
-    return [*figures, *scores, {"value": f"{seconds / 60:.1f} min", "what": "in all"}]
+    return [*figures, *scores, {"value": f"{seconds / 60:.1f} min", "what": "from atoms to particles"}]
 
 
-def _summary(data: Dataset, network: Network) -> str:
+def _summary(data: Dataset) -> str:
+    failed = len(data.failures)
+    lost = f" {failed} sample{'s' * (failed != 1)} failed and left the set." if failed else ""
     return (
         f"{len(data.structures)} structures of gold on carbon were built atom by atom, {len(data):,} HRTEM images of "
         "them simulated and labelled from physics, and a network was trained on these images alone. Below it is "
-        "applied to real micrographs; no real image took part in its training."
+        "applied to real micrographs; no real image took part in its training." + lost
     )
 
 

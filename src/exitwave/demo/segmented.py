@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exitwave.core import MicrographError, Progress, Reporter
+from exitwave.core import MicrographError, Progress, Reporter, identity
+from exitwave.dataset.files import write_whole
 from exitwave.learning import Network, Scores, score
 from exitwave.micrographs import LabelledPair, Predictor, Segmentation, labelled_pairs, segment, write_table
 
-__all__ = ["Group", "segmented"]
+__all__ = ["Group", "load", "segmented"]
 
 SHIPPED = "Bright-field TEM"
 _TEXTS = {
@@ -61,77 +66,102 @@ class Group:
         return score([found.probability], [pair.mask])
 
 
+def load(folders: Sequence[Path]) -> tuple[tuple[str, tuple[LabelledPair, ...]], ...]:
+    """Read the shipped micrographs and those of ``folders``, so that what is wrong with them shows at once.
+
+    Parameters
+    ----------
+    folders
+        Folders with an index.csv.
+
+    Raises
+    ------
+    MicrographError
+        If one cannot be read or does not say its pixel size.
+    """
+    groups = [(SHIPPED, tuple(labelled_pairs()))]
+    for folder in folders:
+        pairs = tuple(labelled_pairs(folder, labelled_only=False))
+        for pair in pairs:
+            pair.micrograph.known_pixel_size()
+        names = [name for name, _ in groups]
+        name = {"hrtem": "HRTEM"}.get(folder.name, folder.resolve().name)
+        groups.append((name if name not in names else f"{name} {len(groups)}", pairs))
+    return tuple(groups)
+
+
 def segmented(
-    network: Network, folders: Sequence[Path], output: Path, progress: Reporter | None = None
+    network: Network,
+    loaded: Sequence[tuple[str, tuple[LabelledPair, ...]]],
+    output: Path,
+    progress: Reporter | None = None,
 ) -> tuple[Group, ...]:
-    """Segment the shipped micrographs and those of ``folders``; write masks, outlines and particle tables.
+    """Segment micrographs; write masks, outlines and particle tables.
 
     Parameters
     ----------
     network
         What segments.
-    folders
-        Folders with an index.csv.
+    loaded
+        The micrographs, by group.
     output
-        Where everything is written; probabilities that an earlier run of the same network left are used again.
+        Where everything is written; what an earlier run of the same network finished for the same image is used
+        again.
     progress
         Called after each micrograph.
-
-    Raises
-    ------
-    MicrographError
-        If a file cannot be read.
     """
     import pandas as pd
 
     start = time.perf_counter()
-    listed = [(SHIPPED, tuple(labelled_pairs()))]
-    listed += [(_name(folder), tuple(labelled_pairs(folder, labelled_only=False))) for folder in folders]
-    total, done = sum(len(pairs) for _, pairs in listed), 0
+    total, done = sum(len(pairs) for _, pairs in loaded), 0
     groups, tables = [], []
-    for name, pairs in listed:
+    for name, pairs in loaded:
         found = []
-        for pair in pairs:
-            title = Path(pair.micrograph.name).stem
-            place = output / name.replace(" ", "-").lower()
-            stored = _Stored(network, place / f"{title}.probability.npz")
-            found.append(segment(pair.micrograph, stored))
-            if stored.fresh:
-                found[-1].save(place, title)
-            tables.append(found[-1].particles().assign(group=name))
+        for number, pair in enumerate(pairs):
+            title = f"{number:02d}-{Path(pair.micrograph.name).name}"
+            found.append(_once(pair, network, output / name.replace(" ", "-").lower(), title))
+            tables.append(found[-1].particles().assign(group=name, image=pair.micrograph.name))
             done += 1
             if progress is not None:
-                progress(Progress("segment", done, total, time.perf_counter() - start, note=title))
+                note = pair.micrograph.name
+                progress(Progress("segment", done, total, time.perf_counter() - start, note=note))
         groups.append(Group(name, pairs, tuple(found)))
     write_table(pd.concat(tables, ignore_index=True), output / "particles.csv")
     return tuple(groups)
 
 
-def _name(folder: Path) -> str:
-    return {"hrtem": "HRTEM"}.get(folder.name, folder.name)
+def _once(pair: LabelledPair, network: Network, place: Path, title: str) -> Segmentation:
+    """Segment a micrograph and write the results, the probabilities last: where they lie, all is done."""
+    micrograph = pair.micrograph
+    path = place / f"{title}.probability.npz"
+    digest = hashlib.blake2b(np.ascontiguousarray(micrograph.array).tobytes(), digest_size=16).hexdigest()
+    key = identity({"network": network.identity, "image": digest, "pixel_size": micrograph.pixel_size})
+    known = _read(path, key)
+    if known is not None:
+        return segment(micrograph, _Known(known))
+    found = segment(micrograph, network)
+    found.save(place, title)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, probability=found.probability, key=np.array(key))
+    write_whole(path, buffer.getvalue())
+    return found
 
 
-class _Stored(Predictor):
-    """A network whose answer for one micrograph is kept in a file."""
+def _read(path: Path, key: str) -> NDArray[np.float32] | None:
+    """Return the probabilities in a file if they are those of ``key``."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file["probability"], np.float32) if str(file["key"]) == key else None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # not there, or not whole: it is computed again
 
-    def __init__(self, network: Network, path: Path) -> None:
-        self._network, self._path = network, path
-        self.fresh = False
 
-    def predict(self, array: np.ndarray, pixel_size: float) -> np.ndarray:
-        """Return the stored probabilities, if they are this network's, else the network's answer, and store it."""
-        if self._path.exists():
-            try:
-                with np.load(self._path, allow_pickle=False) as file:
-                    if str(file["network"]) == self._network.identity and file["probability"].shape == array.shape:
-                        return np.asarray(file["probability"], np.float32)
-            except (OSError, ValueError, KeyError):
-                pass  # half written: compute it again
-        probability = np.asarray(self._network.predict(array, pixel_size), np.float32)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}")
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, probability=probability, network=np.array(self._network.identity))
-        temporary.replace(self._path)
-        self.fresh = True
-        return probability
+class _Known(Predictor):
+    """A network that has given its answer already."""
+
+    def __init__(self, probability: NDArray[np.float32]) -> None:
+        self._probability = probability
+
+    def predict(self, array: NDArray[np.float32], pixel_size: float) -> NDArray[np.float32]:
+        """Return the answer."""
+        return self._probability

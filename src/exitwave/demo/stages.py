@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from exitwave.core import DatasetError
+from exitwave.dataset.files import write_whole
 
 __all__ = ["Ledger", "Stage"]
 
@@ -73,9 +76,8 @@ class Ledger:
                 self._write()
 
     def _write(self) -> None:
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps([asdict(stage) for stage in self.stages], indent=1), encoding="utf-8")
-        temporary.replace(self._path)
+        with contextlib.suppress(DatasetError):  # a full disk is the stage's to report; only costs are lost here
+            write_whole(self._path, json.dumps([asdict(stage) for stage in self.stages], indent=1).encode())
 
 
 @contextmanager

@@ -23,7 +23,8 @@ class Imaging(Spec):
     Parameters
     ----------
     defocus
-        Å, positive for underfocus.
+        Å, positive for underfocus, counted from the exit face of the cell, where the wave is: a particle d Å before
+        it is at an underfocus of ``defocus + d``.
     focal_spread
         Standard deviation of the focus during the exposure (chromatic aberration, instabilities), Å.
     focal_nodes

@@ -70,6 +70,7 @@ def drop_contacts(
     pbc: tuple[bool, bool, bool],
     minimum_distance: MinimumDistance,
     seamless: NDArray[np.bool_] | None = None,
+    bodies: Ints | None = None,
 ) -> NDArray[np.bool_]:
     """Return which atoms stay when each gives way to those before it that are too near.
 
@@ -88,6 +89,9 @@ def drop_contacts(
     seamless
         Whether each grain goes on in its own periodic images along each cell vector, shape (grains, 3): a film that
         was packed periodically, say. None: no grain does.
+    bodies
+        The object of each grain: grains of one object, as on the two sides of a planar defect, come as near as the
+        rule of contact allows, whatever is asked for between objects. None: every grain is an object.
     """
     from exitwave.structure.neighbours import first_come
 
@@ -96,7 +100,9 @@ def drop_contacts(
     if len(positions) == 0:
         return np.ones(0, dtype=bool)
     grid = Grid.of(positions, cell, pbc, max(float(limits.max()), 0.5))
-    joined = np.zeros((int(grains.max()) + 1, 3), dtype=np.bool_) if seamless is None else seamless
+    count = int(grains.max()) + 1
+    joined = np.zeros((count, 3), dtype=np.bool_) if seamless is None else seamless
+    owners = np.arange(count) if bodies is None else bodies
     return first_come(
         grid.fractional,
         np.where(joined[grains], 0, grid.images).astype(grid.images.dtype),
@@ -108,6 +114,8 @@ def drop_contacts(
         grid.shape,
         grid.reach,
         np.ascontiguousarray(joined),
+        np.ascontiguousarray(owners, dtype=np.int32),
+        pair_limits("contact", elements.astype(np.int32)),
     )
 
 

@@ -25,6 +25,8 @@ def first_come(
     shape: NDArray[np.int64],
     reach: NDArray[np.int64],
     seamless: NDArray[np.bool_],
+    bodies: Ints,
+    within: Array,
 ) -> NDArray[np.bool_]:
     """Return which atoms stay when each gives way to those before it that are too near.
 
@@ -47,6 +49,8 @@ def first_come(
     seamless
         Whether each grain continues in its own periodic images along each vector, shape (grains, 3); the images of
         its atoms are then 0 along it.
+    bodies, within
+        The object of each grain, and the least distances between grains of one object where these are smaller, Å.
     """
     atoms = len(fractional)
     cells = shape[0] * shape[1] * shape[2]
@@ -93,6 +97,8 @@ def first_come(
                                 x = f * cell[0, axis] + g * cell[1, axis] + h * cell[2, axis]
                                 square += x * x
                             limit = limits[kinds[a], kinds[b]]
+                            if grains[a] != grains[b] and bodies[grains[a]] == bodies[grains[b]]:
+                                limit = min(limit, within[kinds[a], kinds[b]])
                             if square < limit * limit:
                                 stays[a] = False
                                 break

@@ -142,7 +142,8 @@ class Scene:
         kept = self._inside(positions, objects)
         positions, numbers, thermal = positions[kept], numbers[kept], thermal[kept]
         objects, grains = objects[kept], grains[kept]
-        kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance, seamless)
+        bodies = np.array(owners, dtype=np.int32)
+        kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance, seamless, bodies)
         if self.outside == "wrap":
             fractional = positions @ np.linalg.inv(cell)
             shift = np.where(self.pbc, np.floor(fractional + EDGE), 0.0)

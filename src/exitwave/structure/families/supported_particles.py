@@ -249,7 +249,7 @@ class SupportedParticles(Family):
         if radii:
             least = min(lower(radius) for radius in radii)
             each = np.pi * (least + lower(self.gap) / 2) ** 2 / DENSEST
-            room = (x + 2 * least) * (y + 2 * least)
+            room = x * y if self.wrap else (x + 2 * least) * (y + 2 * least)
             if count > 1 and count * each > room:
                 key = "particles.count" if isinstance(given, Particles) else "particles"
                 what = _can_be(given.count) if isinstance(given, Particles) else "holds"
