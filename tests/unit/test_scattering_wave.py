@@ -181,7 +181,7 @@ def test_fidelity_sets_what_is_not_said():
     draft = Scattering(fidelity="draft", configurations=5)
     assert (draft.slice_thickness, draft.configurations, draft.potential_sampling) == (4.0, 5, None)
     reference = draft.replace(fidelity="reference")
-    assert (reference.slice_thickness, reference.configurations, reference.potential_sampling) == (1.0, 5, 0.05)
+    assert (reference.slice_thickness, reference.configurations, reference.potential_sampling) == (0.5, 5, 0.05)
     assert Scattering() == Scattering(fidelity="standard")
     assert Scattering.parse(draft.to_dict()) == draft
     assert draft.replace(energy=80e3).slice_thickness == 4.0
