@@ -54,7 +54,7 @@ def test_the_folder_is_as_designed(folder: Path, data: Dataset) -> None:
     assert data.recipe.identity == Recipe.parse(RECIPE).identity
     assert len(data) == 15
     assert len(data.structures) == 5
-    assert data.rules == ("instances", "phase")
+    assert data.rules == ("phase", "instances")  # in the order of the recipe
     assert data.failures == []
     data.verify()
 
@@ -96,7 +96,7 @@ def test_masks_belong_to_their_images(data: Dataset) -> None:
     assert np.allclose((masks > 0).mean(axis=(1, 2)), data.column("phase_fraction"))
     assert np.array_equal(masks[0], masks[2])  # one structure, one label
     assert np.array_equal(data.masks("instances", 3)[0], data[3].labels["instances"])
-    with pytest.raises(DatasetError, match="this data set has instances, phase"):
+    with pytest.raises(DatasetError, match="this data set has phase, instances"):
         data.masks("fase")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from exitwave.dataset.records import (
     draw_structure,
     geometry_identity,
 )
+from exitwave.dataset.schema import recipe_schema
 
 BASE: dict[str, Any] = {
     "seed": 3,
@@ -201,3 +204,25 @@ def test_records_from_strangers(data: dict[str, Any], part: str) -> None:
 
 def test_columns_are_flat() -> None:
     assert columns_of({"a": {"b": 1, "c": {"d": "x"}}, "e": [1, 2, 3]}) == {"a_b": 1, "a_c_d": "x", "e_count": 3}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(recipe_schema()))
+    return found
+
+
+def test_the_schema_knows_every_key_and_is_plain_json(schema: dict[str, Any]) -> None:
+    kinds = {item["properties"]["family"]["const"]: item for item in schema["properties"]["structures"]["oneOf"]}
+    family = kinds["supported_particles"]
+    assert {"count", "family", "particles", "film", "field"} <= set(family["properties"])
+    assert family["additionalProperties"] is False
+    assert {"per_structure", "dose", "defocus"} <= set(schema["properties"]["images"]["properties"])
+    references = set(re.findall(r'"\$ref": "#/\$defs/([^"]+)"', json.dumps(schema)))
+    assert references <= set(schema["$defs"])
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_are_valid_by_the_schema(name: str, schema: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(Recipe.read(name).model_dump(mode="json", exclude_unset=True), schema)

@@ -1,8 +1,27 @@
-"""Recipes, shards, catalog, generation: the database."""
+"""Recipes, shards, catalog, generation, curation and the doctor: the database."""
 
+from exitwave.dataset.curate import concat, mix
 from exitwave.dataset.dataset import Dataset
+from exitwave.dataset.doctor import Diagnosis, doctor, leakage
 from exitwave.dataset.generate import generate
+from exitwave.dataset.plan import Plan, plan
 from exitwave.dataset.recipe import Recipe, shipped_recipes
-from exitwave.dataset.render import Sample, render
+from exitwave.dataset.samples import Sample, render
+from exitwave.dataset.schema import recipe_schema
 
-__all__ = ["Dataset", "Recipe", "Sample", "generate", "render", "shipped_recipes"]
+__all__ = [
+    "Dataset",
+    "Diagnosis",
+    "Plan",
+    "Recipe",
+    "Sample",
+    "concat",
+    "doctor",
+    "generate",
+    "leakage",
+    "mix",
+    "plan",
+    "recipe_schema",
+    "render",
+    "shipped_recipes",
+]

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from exitwave.core import DatasetError, Stream, identity
+from exitwave.core import DatasetError, Reporter, Stream, identity
+from exitwave.dataset.curate import ORIGIN_NAME, balanced, concat, save, unique
+from exitwave.dataset.generate import RECIPE_NAME
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.records import StructureRecord
-from exitwave.dataset.render import Sample, render_structure
+from exitwave.dataset.samples import Sample, render_structure
 from exitwave.dataset.select import split_groups, stratified
 from exitwave.dataset.store import Store
 from exitwave.imaging import Micrograph
@@ -154,7 +156,7 @@ class Dataset:
         DatasetError
             If the recipe did not ask for waves.
         """
-        wave = _stored_wave(*self._structure_place(structure_index))
+        wave = stored_wave(*self._structure_place(structure_index))
         return replace(wave, structure=self.atoms(structure_index)) if atoms else wave
 
     def atoms(self, structure_index: int) -> Structure:
@@ -233,6 +235,48 @@ class Dataset:
         parts = split_groups(groups, structures, shares, by, seed)
         return tuple(self.take(part) for part in parts)
 
+    def balanced(self, column: str, n: int, *, seed: int, bins: int | Sequence[float] = 10) -> Dataset:
+        """Return ``n`` images of which every bin of a column gives the same number, repeated where it has too few.
+
+        Parameters
+        ----------
+        column
+            A column of the catalog.
+        n
+            Number of images.
+        seed
+            Decides which.
+        bins
+            Number of equally wide bins, or their edges; words and few different values are bins of their own.
+        """
+        return balanced(self, column, n, seed=seed, bins=bins)
+
+    def unique(self) -> Dataset:
+        """Return the images without repetition: the first of each identity."""
+        return unique(self)
+
+    def concat(self, *others: Dataset) -> Dataset:
+        """Return these images and those of other data sets, one after the other."""
+        return concat([self, *others])
+
+    def save(self, folder: str | os.PathLike[str], *, progress: Reporter | None = None) -> Dataset:
+        """Write this selection as a data set of its own, see :func:`exitwave.dataset.curate.save`."""
+        return save(self, folder, progress=progress)
+
+    def reimage(
+        self,
+        images: Mapping[str, Any],
+        folder: str | os.PathLike[str],
+        *,
+        seed: int,
+        device: str | None = None,
+        progress: Reporter | None = None,
+    ) -> Dataset:
+        """Form new images from the stored waves, see :func:`exitwave.dataset.reimage.reimage`."""
+        from exitwave.dataset.reimage import reimage
+
+        return reimage(self, images, folder, seed=seed, device=device, progress=progress)
+
     def take(self, indices: ArrayLike) -> Dataset:
         """Return the images at ``indices`` (counted in this selection), in that order; repetition is allowed."""
         chosen = np.asarray(indices)
@@ -261,7 +305,8 @@ class Dataset:
 
         parts = [store.catalog.table().drop_columns(["row"]).replace_schema_metadata(None) for store in self._stores]
         table = pa.concat_tables(parts, promote_options="permissive").take(pa.array(self._rows))
-        return table if arrow else table.to_pandas()
+        found: pd.DataFrame = table if arrow else table.to_pandas()
+        return found
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -279,9 +324,12 @@ class Dataset:
         """The recipe in the folder."""
         if len(self._stores) != 1:
             raise DatasetError("this selection comes from several data sets; ask each of them for its recipe.")
-        from exitwave.dataset.generate import RECIPE_NAME
-
-        return Recipe.read(self._stores[0].folder / RECIPE_NAME)
+        path = self._stores[0].folder / RECIPE_NAME
+        if not path.is_file():
+            raise DatasetError(
+                f"{path.parent} was not generated from one recipe; {ORIGIN_NAME} tells where it is from."
+            )
+        return Recipe.read(path)
 
     @cached_property
     def content(self) -> str:
@@ -345,10 +393,11 @@ class Dataset:
 
 
 def _label_names(entry: Mapping[str, Any]) -> list[str]:
-    return [name.removeprefix("labels/") for name in entry["arrays"] if name.startswith("labels/")]
+    return [name for name in entry["rules"] if f"labels/{name}" in entry["arrays"]]  # in the recipe's order
 
 
-def _stored_wave(store: Store, number: int, index: int) -> ExitWave:
+def stored_wave(store: Store, number: int, index: int) -> ExitWave:
+    """Return the wave that a shard holds of a structure, without its atoms."""
     shard = store.shard(number)
     if not shard.has(index, "waves/array"):
         raise DatasetError(f"{store.folder} holds no waves; generate with store: {{waves: true}} to keep them.")

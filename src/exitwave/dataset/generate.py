@@ -103,7 +103,8 @@ def generate(
             executor = InlineExecutor()
         else:
             executor = ProcessExecutor(workers)
-        job = Job(plan, where, device, allow_code)
+        # a recipe that was read has had its family allowed
+        job = Job(plan, where, device, ":" in plan.structures.family)
         run(executor, job, pending, plan.structures.count, progress)
         Catalog(where).close()
     return Dataset(where)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exitwave.core import DatasetError, ExitwaveError, identity
+from exitwave.core import DatasetError, ExitwaveError, Stream, identity
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.records import (
     ImageRecord,
@@ -23,7 +23,7 @@ from exitwave.dataset.records import (
     draw_structure,
     geometry_identity,
 )
-from exitwave.dataset.render import (
+from exitwave.dataset.samples import (
     expected_images,
     one_thread,
     render_image,
@@ -37,7 +37,17 @@ from exitwave.labels import Labels
 from exitwave.scattering import ExitWave
 from exitwave.structure import Structure
 
-__all__ = ["Failure", "Result", "make_shard", "make_structure", "structures_of_shard"]
+__all__ = [
+    "Failure",
+    "Result",
+    "Stages",
+    "make_images",
+    "make_shard",
+    "make_structure",
+    "software",
+    "stack_images",
+    "structures_of_shard",
+]
 
 # What is wrong with this machine now rather than with this sample: not recorded, the run stops instead.
 _NOT_THE_SAMPLE = (MemoryError, torch.OutOfMemoryError, DatasetError)
@@ -126,7 +136,7 @@ def make_structure(recipe: Recipe, index: int, device: str | None = None, atoms:
     atoms
         The structure, where it has been built already.
     """
-    stages = _Stages(index)
+    stages = Stages(index)
     drawn = structure = wave = labels = None
     with stages("draw"):
         drawn = draw_structure(recipe, index)
@@ -152,13 +162,21 @@ def make_structure(recipe: Recipe, index: int, device: str | None = None, atoms:
 
 
 def make_images(
-    imaging: Imaging, count: int, drawn: StructureRecord, wave: ExitWave, stages: _Stages
+    imaging: Imaging,
+    count: int,
+    drawn: StructureRecord,
+    wave: ExitWave,
+    stages: Stages,
+    stream: Stream | None = None,
 ) -> list[tuple[dict[str, Any], NDArray[Any]]]:
-    """Return the entries and arrays of ``count`` images of one wave; those that fail are left out and recorded."""
+    """Return the entries and arrays of ``count`` images of one wave; those that fail are left out and recorded.
+
+    Images are drawn from ``stream``, which is the structure's own unless another is given.
+    """
     records: dict[int, ImageRecord] = {}
     for number in range(count):
         with stages("image", number):
-            records[number] = draw_image(imaging, drawn.stream, number)
+            records[number] = draw_image(imaging, drawn.stream if stream is None else stream, number)
     with stages("image"):
         expected = expected_images(list(records.values()), wave)
     made = []
@@ -217,7 +235,7 @@ def software() -> str:
         return "exitwave"
 
 
-class _Stages:
+class Stages:
     """Times the stages of one structure and turns what goes wrong in one into a recorded failure."""
 
     def __init__(self, index: int) -> None:
@@ -228,7 +246,8 @@ class _Stages:
         self.image_record: dict[str, Any] = {}
         self._now: tuple[str, int | None, float] = ("", None, 0.0)
 
-    def __call__(self, stage: str, image: int | None = None) -> _Stages:
+    def __call__(self, stage: str, image: int | None = None) -> Stages:
+        """Begin a stage, or an image in it."""
         self._now = (stage, image, time.perf_counter())
         return self
 
@@ -250,7 +269,7 @@ class _Stages:
 
 def _entry(
     index: int,
-    stages: _Stages,
+    stages: Stages,
     drawn: StructureRecord | None,
     wave: ExitWave | None,
     labels: Labels | None,

@@ -22,13 +22,17 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            raise _error("aliases (*name) are not read; write the value out", self.peek_event().start_mark)
+            raise _error("aliases (*name) are not read; write the value out", self._mark())
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise _error(f"it is nested more than {_DEEPEST} levels deep", self.peek_event().start_mark)
+            raise _error(f"it is nested more than {_DEEPEST} levels deep", self._mark())
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def _mark(self) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call, unused-ignore]
+        return event.start_mark
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = set()
@@ -47,7 +51,8 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
                     None, None, f"the key {key} stands twice", key_node.start_mark
                 )
             keys.add(key)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def _error(text: str, mark: Any) -> yaml.MarkedYAMLError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -164,12 +165,10 @@ def one_thread() -> Iterator[None]:
 
 def _blas_limit() -> Any:
     try:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-not-found, unused-ignore]
+        limits = import_module("threadpoolctl").threadpool_limits
     except ImportError:  # numpy's BLAS then obeys the environment alone
-        from contextlib import nullcontext
-
         return nullcontext()
-    return threadpool_limits(1, user_api="blas")
+    return limits(1, user_api="blas")
 
 
 def _smallest(values: NDArray[Any]) -> NDArray[Any]:

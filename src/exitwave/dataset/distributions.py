@@ -1,0 +1,178 @@
+"""Do the numbers in the records follow what the recipe says? Tests with exact null distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core import Distribution, Population, Spec
+from exitwave.dataset.recipe import Recipe
+
+__all__ = ["drawn_tests", "orientation_tests", "quadrant_test"]
+
+_LEAST = 20  # draws below which a test says nothing
+
+
+def drawn_tests(
+    recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, float]]:
+    """Yield key and p-value for every distribution of a recipe: how likely draws are to be that far from it."""
+    sections = [
+        ("structures", recipe.structures.spec, [record["structure"] for record in structures]),
+        ("scattering", recipe.scattering, [record["scattering"] for record in structures]),
+        ("images", recipe.images.spec, list(images)),
+    ]
+    for key, spec, records in sections:
+        for name, distribution, values in _collect(spec, records, key):
+            if len(values) >= _LEAST:
+                yield name, p_value(distribution, values)
+
+
+def p_value(distribution: Distribution, values: Sequence[Any]) -> float:
+    """Return the probability of draws at least as far from a distribution: chi-square for few values, else KS.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream, distribution
+    >>> even = distribution({"uniform": [0, 1]})
+    >>> draws = [even.draw(Stream(1) / i) for i in range(100)]
+    >>> p_value(even, draws) > 0.01, p_value(even, [x**2 for x in draws]) < 0.01
+    (True, True)
+    """
+    from scipy.special import gammaincc
+
+    shares = _shares(distribution)
+    if shares is not None:
+        kinds, probabilities = shares
+        counts = np.array([sum(value == kind for value in values) for kind in kinds], float)
+        if counts.sum() < len(values):
+            return 0.0  # something was drawn that cannot be
+        expected = probabilities * len(values)
+        possible = expected > 0
+        if possible.sum() < 2:
+            return 1.0
+        statistic = float((((counts - expected) ** 2)[possible] / expected[possible]).sum())
+        return float(gammaincc((possible.sum() - 1) / 2, statistic / 2))
+    numbers = [float(value) for value in values]
+    upto = np.array([distribution.cdf(value) for value in numbers])
+    below = np.array([distribution.cdf(float(np.nextafter(value, -np.inf))) for value in numbers])
+    return kolmogorov_smirnov(upto, below)
+
+
+def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None) -> float:
+    """Return the p-value of draws whose distribution function is ``upto`` at each draw and ``below`` just below it.
+
+    Where the two differ, single values have a probability of their own, and the p-value is conservative.
+    """
+    from scipy.special import kolmogorov
+
+    upper = np.sort(upto)
+    lower = upper if below is None else np.sort(below)
+    n = len(upper)
+    # shares of the draws up to each one and below it, ties counted together
+    share_upto = np.searchsorted(upper, upper, side="right") / n
+    share_below = np.searchsorted(upper, upper, side="left") / n
+    distance = max(float(np.abs(share_upto - upper).max()), float(np.abs(share_below - lower).max()))
+    # Stephens' finite-sample form of the limit distribution
+    return float(kolmogorov(distance * (np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n))))
+
+
+def orientation_tests(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Yield p-values of orientations being uniform on SO(3): the rotation angle, and all nine matrix elements."""
+    turns = np.array([turn for record in structures for turn in _find(record["structure"], "orientation")], float)
+    if len(turns) < _LEAST or turns.ndim != 2 or turns.shape[1] != 4:
+        return
+    w, x, y, z = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).T
+    angle = 2 * np.arccos(np.clip(np.abs(w), 0, 1))
+    yield "the angle of rotation", kolmogorov_smirnov((angle - np.sin(angle)) / pi)
+    elements = {
+        "xx": 1 - 2 * (y * y + z * z),
+        "xy": 2 * (x * y - w * z),
+        "xz": 2 * (x * z + w * y),
+        "yx": 2 * (x * y + w * z),
+        "yy": 1 - 2 * (x * x + z * z),
+        "yz": 2 * (y * z - w * x),
+        "zx": 2 * (x * z - w * y),
+        "zy": 2 * (y * z + w * x),
+        "zz": 1 - 2 * (x * x + y * y),
+    }
+    for name, values in elements.items():
+        yield f"the matrix element {name}", kolmogorov_smirnov((values + 1) / 2)
+
+
+def quadrant_test(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Yield the p-value of the first particle of each structure being in each quadrant of the field equally often.
+
+    That holds for every rule of placement that does not tell left from right or top from bottom.
+    """
+    from scipy.special import gammaincc
+
+    places = []
+    for record in structures:
+        found = _find(record["structure"], "position")
+        size = record["structure"].get("field")
+        if found and size:
+            places.append((found[0][0] / size[1] % 1 >= 0.5, found[0][1] / size[0] % 1 >= 0.5))
+    if len(places) < _LEAST:
+        return
+    counts = np.bincount([2 * right + low for right, low in places], minlength=4)
+    expected = len(places) / 4
+    yield "the quadrant of the field", float(gammaincc(1.5, ((counts - expected) ** 2).sum() / expected / 2))
+
+
+def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:
+    """Yield every distribution in a spec with the values that the records hold in its place."""
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        if name == "defects":
+            continue  # a particle has fewer than drawn where there is no room for so many
+        drawn = [record[name] for record in records if isinstance(record, dict) and record.get(name) is not None]
+        where = f"{key}.{name}"
+        if isinstance(value, Distribution):
+            yield where, value, drawn
+        elif isinstance(value, Population):
+            count = getattr(value, "count", None)
+            lists = [item for item in drawn if isinstance(item, list)]
+            if isinstance(count, Distribution):
+                yield f"{where}.count", count, [len(item) for item in lists]
+            yield from _collect(value.member(), [member for item in lists for member in item], where)
+        elif isinstance(value, Spec):
+            yield from _collect(value, drawn, where)
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                inner = [found[index] for found in drawn if isinstance(found, list) and index < len(found)]
+                if isinstance(item, Distribution):
+                    yield f"{where}.{index}", item, inner
+                elif isinstance(item, Spec):
+                    yield from _collect(item, inner, f"{where}.{index}")
+
+
+def _shares(distribution: Distribution) -> tuple[list[Any], NDArray[Any]] | None:
+    """Return the values of a discrete distribution with their probabilities, or None for a continuous one."""
+    values = getattr(distribution, "values", None)
+    weights = getattr(distribution, "weights", None)
+    if values is not None and weights is not None:
+        kinds = list(dict.fromkeys(values))
+        shares = [sum(w for v, w in zip(values, weights, strict=True) if v == kind) for kind in kinds]
+        return kinds, np.array(shares) / sum(weights)
+    if distribution.name == "integers":
+        low, high = (int(bound) for bound in distribution.support)
+        kinds = list(range(low, high + 1))
+        return kinds, np.full(len(kinds), 1 / len(kinds))
+    if distribution.name == "constant":
+        return [distribution.support[0]], np.ones(1)
+    return None
+
+
+def _find(data: Any, name: str) -> list[Any]:
+    """Return every value called ``name`` anywhere in plain data."""
+    if isinstance(data, dict):
+        own = [data[name]] if data.get(name) is not None else []
+        return own + [item for value in data.values() for item in _find(value, name)]
+    if isinstance(data, list):
+        return [item for value in data for item in _find(value, name)]
+    return []

@@ -1,0 +1,193 @@
+"""The doctor: is this data set whole, and is it right as physics and as statistics?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError
+from exitwave.dataset import checks
+from exitwave.dataset.catalog import CATALOG_NAME
+from exitwave.dataset.checks import Verdict
+from exitwave.dataset.dataset import Dataset
+from exitwave.dataset.files import TEMPORARY
+from exitwave.dataset.generate import RECIPE_NAME, generate
+from exitwave.dataset.locks import FolderLock
+from exitwave.dataset.recipe import Recipe
+from exitwave.dataset.shards import Shard, shard_name, shard_number
+
+__all__ = ["Diagnosis", "doctor", "leakage"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The verdict of every check.
+
+    Parameters
+    ----------
+    verdicts
+        One for each check, in order.
+    """
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no check failed."""
+        return all(verdict.passed is not False for verdict in self.verdicts)
+
+    def __getitem__(self, name: str) -> Verdict:
+        for verdict in self.verdicts:
+            if verdict.name == name:
+                return verdict
+        raise KeyError(f"{name} is no check; checks are {', '.join(item.name for item in self.verdicts)}.")
+
+    def __str__(self) -> str:
+        return "\n".join(str(verdict) for verdict in self.verdicts)
+
+
+def doctor(
+    folder: str | os.PathLike[str], *, repair: bool = False, structures: int = 8, false_alarm: float = 1e-6
+) -> Diagnosis:
+    """Check a data set as files, as physics and as statistics.
+
+    Parameters
+    ----------
+    folder
+        The data set.
+    repair
+        Whether to remove unfinished files, rebuild the catalog and make damaged or missing shards anew.
+    structures
+        Structures whose atoms are built again for the checks that need them.
+    false_alarm
+        Probability that a sound data set fails any of the statistical checks.
+
+    Returns
+    -------
+    diagnosis
+        A verdict for each check: passed, failed, or not applicable, with the numbers behind it.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is no data set.
+    """
+    where = Path(folder)
+    Dataset(where).close()  # refuses what is none
+    verdicts = list(_files(where))
+    if repair and not all(verdict.passed for verdict in verdicts):
+        _repair(where)
+        verdicts = [verdict.after_repair() for verdict in _files(where)]
+    if not all(verdict.passed for verdict in verdicts[:1]):
+        return Diagnosis(tuple(verdicts))  # damaged shards: nothing further can be read
+    data = Dataset(where)
+    try:
+        runs: list[Callable[[], Iterator[Verdict]]] = [
+            lambda: checks.images(data),
+            lambda: checks.waves(data, structures),
+            lambda: checks.geometry(data, structures),
+            lambda: checks.statistics(data, false_alarm),
+        ]
+        for run in runs:
+            verdicts += _tried(run)
+    finally:
+        data.close()
+    return Diagnosis(tuple(verdicts))
+
+
+def leakage(*parts: Dataset) -> Verdict:
+    """Return whether parts of a data set share a structure, so that what is learnt from one shows in another.
+
+    Parameters
+    ----------
+    parts
+        Training and validation data, say.
+    """
+    seen: dict[str, int] = {}
+    shared = set()
+    for number, part in enumerate(parts):
+        for structure in set(part.column("structure_id").tolist()):
+            if seen.setdefault(structure, number) != number:
+                shared.add(structure)
+    text = f"{len(shared)} structures are in more than one part" if shared else f"{len(seen)} structures, none shared"
+    return Verdict("leakage", not shared, text)
+
+
+def _tried(run: Callable[[], Iterator[Verdict]]) -> Iterator[Verdict]:
+    try:
+        yield from run()
+    except (ExitwaveError, ValueError, KeyError, TypeError) as error:
+        yield Verdict("records", False, f"the records cannot be followed ({error})")
+
+
+def _files(folder: Path) -> Iterator[Verdict]:
+    """Check checksums, completeness, strangers and the catalog."""
+    damaged, present = [], []
+    for path in sorted((folder / "shards").iterdir()):
+        number = shard_number(path.name)
+        if number is None:
+            continue
+        present.append(number)
+        try:
+            with Shard(path) as shard:
+                shard.verify()
+        except (ShardCorruptError, DatasetError) as error:
+            damaged.append(str(error))
+    yield Verdict("checksums", not damaged, damaged[0] if damaged else f"{len(present)} shards match their checksums")
+    recipe = _recipe(folder)
+    if recipe is not None:
+        missing = sorted(set(range(recipe.shards)) - set(present))
+        surplus = sorted(set(present) - set(range(recipe.shards)))
+        text = f"all {recipe.shards} shards are there"
+        if missing:
+            text = f"{len(missing)} of {recipe.shards} shards are missing, the first is {shard_name(missing[0])}"
+        elif surplus:
+            text = f"{shard_name(surplus[0])} does not belong to the recipe"
+        yield Verdict("completeness", not missing and not surplus, text)
+    else:
+        yield Verdict("completeness", None, "there is no recipe to compare with")
+    orphans = [
+        str(path.relative_to(folder))
+        for path in (folder / "shards").iterdir()
+        if path.name.endswith(TEMPORARY) or shard_number(path.name) is None
+    ]
+    text = f"{orphans[0]} belongs to no shard" if orphans else "nothing is left over from runs that were ended"
+    yield Verdict("orphans", not orphans, text)
+    if damaged:
+        yield Verdict("catalog", None, "it cannot be compared with damaged shards")
+        return
+    yield checks.catalog(folder)
+
+
+def _recipe(folder: Path) -> Recipe | None:
+    path = folder / RECIPE_NAME
+    if not path.is_file():
+        return None
+    try:
+        return Recipe.read(path)
+    except ExitwaveError:
+        return None
+
+
+def _repair(folder: Path) -> None:
+    with FolderLock(folder):
+        for path in (folder / "shards").iterdir():
+            if path.name.endswith(TEMPORARY):
+                path.unlink()
+                continue
+            if shard_number(path.name) is None:
+                continue
+            try:
+                with Shard(path) as shard:
+                    shard.verify()
+            except ShardCorruptError:
+                path.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            (folder / CATALOG_NAME).unlink()
+    recipe = _recipe(folder)
+    if recipe is not None:
+        generate(recipe, folder).close()
+    Dataset(folder).close()

@@ -1,0 +1,196 @@
+"""What a data set will cost, told before anything is generated: from a short timing of the real stages."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from exitwave.core import DatasetError, SpecError
+from exitwave.dataset.recipe import Recipe
+from exitwave.dataset.samples import one_thread
+from exitwave.dataset.shards import ShardWriter, shard_name
+from exitwave.dataset.work import Result, make_structure
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cost of a data set.
+
+    Parameters
+    ----------
+    structures, images, shards
+        Numbers.
+    seconds
+        Time of one worker for one structure with all its images, by stage.
+    spread
+        Relative standard error of the sum, from the structures that were timed.
+    workers
+        Processes that share the work.
+    structure_bytes
+        On disk, for one structure with its images, labels and waves.
+    memory
+        Peak bytes of one worker for the arrays of a shard and of a structure.
+    shape
+        Pixels (y, x) of an image.
+    failures
+        What went wrong in the structures that were timed.
+    """
+
+    structures: int
+    images: int
+    shards: int
+    seconds: dict[str, float]
+    spread: float
+    workers: int
+    structure_bytes: int
+    memory: int
+    shape: tuple[int, int]
+    failures: tuple[str, ...] = field(default=())
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds from start to end with all workers, whole shards each."""
+        each = sum(self.seconds.values()) * self.structures / self.shards
+        rounds = -(-self.shards // self.workers)
+        return each * rounds
+
+    @property
+    def core_seconds(self) -> float:
+        """Seconds of one worker that did everything."""
+        return sum(self.seconds.values()) * self.structures
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of the whole data set."""
+        return self.structure_bytes * self.structures
+
+    def __str__(self) -> str:
+        stages = ", ".join(f"{name} {spent:.2g} s" for name, spent in self.seconds.items())
+        lines = [
+            f"{self.structures} structures, {self.images} images of {self.shape[0]} × {self.shape[1]} px, "
+            f"{self.shards} shards",
+            f"per structure on one core: {sum(self.seconds.values()):.3g} s ({stages}), ± {100 * self.spread:.0f} %",
+            f"time with {self.workers} worker{'s' if self.workers > 1 else ''}: {duration(self.total_seconds)}",
+            f"disk: {size(self.disk_bytes)}; memory per worker beyond the program's own: {size(self.memory)}",
+        ]
+        return "\n".join(lines + [f"failed: {text}" for text in self.failures])
+
+
+def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples: int = 3) -> Plan:
+    """Return what a recipe will cost, from making a few of its structures.
+
+    One structure is made first and not counted, as the first use of every stage compiles and loads.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    workers
+        Processes that will share the work.
+    device
+        Where they will compute.
+    samples
+        Structures to time, spread over the recipe's.
+
+    Raises
+    ------
+    DatasetError
+        If every structure that was tried failed.
+
+    Examples
+    --------
+    >>> small = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 100, family: supported_particles,
+    ...   field: 24, particles: {material: Au, radius: 6}, film: {material: a-C, thickness: 6}}
+    ... scattering: {sampling: 0.4, potential_sampling: null, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> plan(small, samples=1).images
+    200
+    """
+    if samples < 1:
+        raise SpecError(f"samples is {samples}; it is a number of structures, 1 or more.")
+    count = recipe.structures.count
+    indices = np.unique(np.linspace(0, count - 1, samples + 2).round().astype(int)[1:-1] if count > 2 else [0])
+    times: list[dict[str, float]] = []
+    sizes: list[tuple[int, int]] = []
+    failures: list[str] = []
+    shape = (0, 0)
+    with tempfile.TemporaryDirectory() as folder, one_thread():
+        make_structure(recipe, count - 1, device)
+        for index in (int(value) for value in indices):
+            result = make_structure(recipe, index, device)
+            failures += [f"{item['stage']}: {item['error']}" for item in result.entry["failures"]]
+            if not result.arrays:
+                continue
+            began = time.perf_counter()
+            stored = _stored_bytes(result, Path(folder), index)
+            times.append(result.seconds | {"write": time.perf_counter() - began})
+            sizes.append((stored, sum(array.nbytes for array in result.arrays.values())))
+            shape = next(iter(result.arrays.values())).shape[-2:]
+    if not times:
+        reason = failures[0] if failures else "no images were made"
+        raise DatasetError(
+            f"each of the {len(indices)} structures that were tried failed ({reason}); mend the recipe."
+        )
+    totals = np.array([sum(item.values()) for item in times])
+    spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else 0.0
+    stored, in_memory = (int(np.mean([item[k] for item in sizes])) for k in (0, 1))
+    return Plan(
+        structures=count,
+        images=count * recipe.images.per_structure,
+        shards=recipe.shards,
+        seconds={name: float(np.mean([item.get(name, 0.0) for item in times])) for name in times[0]},
+        spread=spread,
+        workers=min(workers, recipe.shards),
+        structure_bytes=stored,
+        # the file's image is copied once when the shard is committed
+        memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory,
+        shape=(int(shape[0]), int(shape[1])),
+        failures=tuple(failures),
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as people say it.
+
+    Examples
+    --------
+    >>> duration(45), duration(600), duration(9000), duration(200_000)
+    ('45 s', '10 min', '2.5 h', '2.3 days')
+    """
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.2g} {name}" if seconds / unit < 100 else f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.2g} days" if seconds < 86400 * 100 else f"{seconds / 86400:.0f} days"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people say it.
+
+    Examples
+    --------
+    >>> size(2_500_000), size(3e12)
+    ('2.5 MB', '3 TB')
+    """
+    for power, name in ((12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
+        if count >= 10**power:
+            return f"{count / 10**power:.3g} {name}"
+    return f"{count:.0f} B"
+
+
+def _stored_bytes(result: Result, folder: Path, index: int) -> int:
+    path = folder / shard_name(index)
+    with ShardWriter(path) as writer:
+        writer.add(result.entry, result.arrays)
+        writer.commit()
+    stored = path.stat().st_size
+    path.unlink()
+    return stored
