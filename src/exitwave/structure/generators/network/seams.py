@@ -20,7 +20,7 @@ FOURTH = 2.9  # Å; the same for a fourth bond
 CLEAR = 1.6  # Å; least distance of two atoms that are to bond to a third one
 ROOM = 1.2  # Å; room for an atom that is put into a bond
 ACTIVE = 3.5  # Å; how deep in a tile atoms are relaxed
-STEPS = (15, 15, 30)  # of relaxation, in each round
+STEPS = (8, 8, 24)  # of relaxation, in each round
 BLOCK = 6.2  # Å; atoms are sorted by blocks, so that neighbours are near in memory
 
 
