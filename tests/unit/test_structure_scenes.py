@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from exitwave.core import Stream, StructureError
 from exitwave.structure import (
@@ -34,16 +36,14 @@ class Points(Generator):
 
 
 def shortest(structure, pairs=None, reach=1):
-    """Return the least distance between atoms (of different objects, if asked), images included, by brute force."""
-    p, least = structure.positions, np.inf
-    images = np.indices((2 * reach + 1,) * 3).reshape(3, -1).T - reach
-    for n in images * np.array(structure.pbc):
-        apart = np.linalg.norm(p[:, None] - p[None] - n @ structure.cell, axis=-1)
-        if not n.any():
-            np.fill_diagonal(apart, np.inf)
-        if pairs is not None:
-            apart = apart[pairs[0]][:, pairs[1]]
-        least = min(least, apart.min())
+    """Return the least distance between atoms (of two sets, if asked), images included."""
+    p = structure.positions
+    one, other = (p, p) if pairs is None else (p[pairs[0]], p[pairs[1]])
+    least = np.inf
+    for n in product(*[range(-reach, reach + 1) if repeats else (0,) for repeats in structure.pbc]):
+        itself = pairs is None and not any(n)
+        found = cKDTree(other + np.array(n) @ structure.cell).query(one, k=2 if itself else 1)[0]
+        least = min(least, found[:, 1].min() if itself else found.min())
     return least
 
 

@@ -37,7 +37,7 @@ def element_colour(number: int) -> tuple[float, float, float]:
     return (int(text[1:3], 16) / 255, int(text[3:5], 16) / 255, int(text[5:7], 16) / 255)
 
 
-def render(structure: Structure, *, view: str = "beam", pixels: int = 900) -> tuple[Array, tuple[float, float]]:
+def render(structure: Structure, *, view: str = "beam", pixels: int = 640) -> tuple[Array, tuple[float, float]]:
     """Return a picture of a structure as an array.
 
     Parameters
@@ -134,11 +134,12 @@ def _layer(points: Array, numbers: Ints, scale: float, shape: tuple[int, int]) -
     # atoms that lie deeper than what surrounds them get less light
     filled = np.where(drawn, depth, depth[drawn].max() if drawn.any() else 0.0)
     sunken = sum(
-        np.clip((filled - gaussian_filter(filled, s * scale)) / (4 * s * scale), -0.2, 1) for s in (1.5, 6.0)
+        np.clip((filled - gaussian_filter(filled, s * scale, truncate=2.0)) / (4 * s * scale), -0.2, 1)
+        for s in (1.5, 6.0)
     )
     span = max(float(np.ptp(depth[drawn])), 1e-9) if drawn.any() else 1.0
     fade = (filled - (depth[drawn].min() if drawn.any() else 0.0)) / max(span, 20 * scale)
-    shade = (0.46 + 0.62 * diffuse) * np.clip(1 - 0.9 * np.asarray(sunken), 0.35, 1.08)
+    shade = (0.46 + 0.62 * diffuse) * np.clip(1 - 0.9 * sunken, 0.35, 1.08)
     shaded = np.clip(colour * shade[..., None] + 0.28 * gleam[..., None], 0, 1)
     shaded = shaded * (1 - 0.25 * fade[..., None]) + 0.25 * fade[..., None] * np.array([0.93, 0.94, 0.96])
     rim = np.clip((0.30 - normals[..., 2]) / 0.30, 0, 1)[..., None]
