@@ -52,7 +52,7 @@ def faulted(
     >>> from exitwave.structure import Crystal, Sphere
     >>> ball = Volume(Crystal("Au"), Sphere(15))
     >>> len(faulted(ball, [("intrinsic", -3), ("twin", 2)]).parts)
-    4
+    3
     """
     stack, zero = _stack(volume, plane)
     kinds = KINDS["hexagonal" if stack.hexagonal else "cubic"]
