@@ -49,12 +49,14 @@ def curves(network: Network) -> Figure:
     epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, [row["loss"] for row in rows], "o-", ms=3, label="training.png")
+    left.plot(epochs, [row["loss"] for row in rows], "o-", ms=3, label="training")
     left.plot(epochs, [row["validation_loss"] for row in rows], "o-", ms=3, label="held-out structures")
     left.set(xlabel="epoch", ylabel="cross entropy + Dice")
     left.legend(frameon=False)
     right.plot(epochs, [row["validation_f1"] for row in rows], "o-", ms=3, color="C2")
     right.set(xlabel="epoch", ylabel="particle F1, held-out structures", ylim=(0, 1))
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

@@ -77,6 +77,7 @@ def curves(network: Network) -> str:
     left.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
     return encode_figure(figure)
 
