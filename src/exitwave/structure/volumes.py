@@ -14,7 +14,7 @@ from typing_extensions import override
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
-from exitwave.structure.regions.base import AXES, Region
+from exitwave.structure.regions.base import Region
 from exitwave.structure.structure import ROLES
 from exitwave.structure.transforms import Transform, rotation, translation
 
@@ -220,8 +220,3 @@ def check_role(role: str) -> None:
     """Raise StructureError if there is no such role."""
     if role not in ROLES:
         raise StructureError(f"role is {role!r}; a role is one of {', '.join(ROLES)}.")
-
-
-def reach(body: Body, direction: int) -> float:
-    """Return how far an object reaches along -x, -y, -z, +x, +y, +z (0 to 5), Å."""
-    return float(max(part.region.extent(AXES)[direction] for part in body.parts))

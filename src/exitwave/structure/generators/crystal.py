@@ -78,7 +78,6 @@ class Crystal(Generator):
         from exitwave.structure.generators.lattice_points import lattice_points
 
         lattice, low, high = self.lattice, np.asarray(bounds.low), np.asarray(bounds.high)
-        # rows along the shortest axis of the reciprocal lattice are the longest ones
         positions, site = lattice_points(lattice, self.sites, low, high, MARGIN)
         return Atoms(positions, self.material.numbers[site], self.material.thermal[site])
 
