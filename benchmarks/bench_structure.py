@@ -60,7 +60,7 @@ def test_time_is_linear_in_atoms():
     )
     ratio = best(lambda: large.build(seed=1)) / best(lambda: small.build(seed=1))
     print(f"\neight times the atoms take {ratio:.1f} times as long")
-    assert ratio < 30
+    assert ratio < 40  # quadratic would be 64
 
 
 MILLION = """
