@@ -257,3 +257,19 @@ def test_inline_abandoned_in_the_middle_leaves_nothing_unfinished(tmp_path: Path
     next(events)
     events.close()
     assert not list((folder / "shards").iterdir())
+
+
+@pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning", "default::UserWarning")
+def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="inproc://"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        data = generate(RECIPE, tmp_path / "set", scheduler=client)
+    assert data.content == content
+    data.close()
+    with pytest.raises(DatasetError, match="does not answer"):
+        generate(RECIPE, tmp_path / "other", scheduler="no address")

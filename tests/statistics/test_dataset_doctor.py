@@ -5,8 +5,10 @@ False-alarm rate of the statistical checks: 1e-6 for each data set, seeds fixed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +157,17 @@ def test_mistakes_are_found(
     assert diagnosis[name].passed is False, str(diagnosis)
 
 
-def many(count: int = 400) -> tuple[Recipe, list[dict[str, Any]], list[dict[str, Any]]]:
+@cache
+def drawn_text(count: int) -> str:
     recipe = Recipe.parse(RECIPE)
     drawn = [draw_structure(recipe, index) for index in range(count)]
     images = [draw_image(recipe.images.spec, item.stream, 0).to_dict()["imaging"] for item in drawn]
-    return recipe, [item.to_dict() for item in drawn], images
+    return json.dumps([[item.to_dict() for item in drawn], images])
+
+
+def many(count: int = 400) -> tuple[Recipe, list[dict[str, Any]], list[dict[str, Any]]]:
+    structures, images = json.loads(drawn_text(count))
+    return Recipe.parse(RECIPE), structures, images
 
 
 def test_draws_of_a_recipe_follow_it() -> None:

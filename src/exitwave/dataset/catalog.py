@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from exitwave.core import DatasetError
+from exitwave.core import DatasetError, cores
 from exitwave.dataset.files import write_whole
 from exitwave.dataset.shards import Shard, shard_number
 
@@ -112,10 +112,10 @@ class Catalog:
         """
         relation = self._relation()
         try:
-            found = relation.filter(condition).project("row").order("row").fetchnumpy()["row"]
+            found = relation.filter(condition).project("row").fetchnumpy()["row"]
         except duckdb.Error as error:
             raise self._refusal(condition, error) from None
-        return np.asarray(found, np.int64)
+        return np.sort(np.asarray(found, np.int64))
 
     def query(self, sql: str) -> Any:
         """Return the answer to a SELECT over the table ``images`` as a pandas DataFrame."""
@@ -136,7 +136,7 @@ class Catalog:
 
     def _relation(self) -> duckdb.DuckDBPyRelation:
         if self._connection is None:
-            self._connection = duckdb.connect(":memory:", config={"threads": 1})
+            self._connection = duckdb.connect(":memory:", config={"threads": min(cores(), 4)})
             if self._table is not None:
                 self._connection.register("source", self._table)
             else:
