@@ -10,10 +10,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from exitwave.dataset import Dataset, Recipe
+from exitwave.dataset.catalog import write_catalog
 from exitwave.dataset.records import draw_image, draw_structure
 from exitwave.dataset.shards import ShardWriter, shard_name
 
@@ -106,9 +106,7 @@ def test_questions_to_a_million_images(tmp_path: Path) -> None:
     columns |= {"row": np.arange(count), "dose": generator.random(count), "defocus": generator.random(count)}
     for name in ("shard", "structure", "position"):
         columns[name] = np.arange(count)
-    table = pa.table(columns)
-    table = table.replace_schema_metadata({b"format": b"exitwave catalog 1", b"shards": b"{}"})
-    pq.write_table(table, tmp_path / "catalog.parquet", compression="zstd", row_group_size=100_000)
+    write_catalog(tmp_path / "catalog.parquet", pa.table(columns), {})
     data = Dataset(tmp_path)
     spent = seconds(lambda: data.where("dose < 0.2 AND defocus BETWEEN 0.2 AND 0.5"))
     array = columns["dose"]

@@ -19,7 +19,7 @@ from exitwave.core import DatasetError, cores
 from exitwave.dataset.files import write_whole
 from exitwave.dataset.shards import Shard, shard_number
 
-__all__ = ["CATALOG_NAME", "Catalog", "rows_of_shard"]
+__all__ = ["CATALOG_NAME", "Catalog", "rows_of_shard", "write_catalog"]
 
 CATALOG_NAME = "catalog.parquet"
 _FORMAT = b"exitwave catalog 1"
@@ -75,7 +75,7 @@ class Catalog:
         if not self._current(present):
             self._table = self._rebuilt(present)
             try:
-                _write(self._path, self._table, present)
+                write_catalog(self._path, self._table, present)
             except DatasetError:
                 pass  # a read-only folder: the table in memory serves
             else:
@@ -220,10 +220,13 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _write(path: Path, table: pa.Table, present: Mapping[str, list[int]]) -> None:
+def write_catalog(path: Path, table: pa.Table, present: Mapping[str, list[int]]) -> None:
+    """Write a catalog of the shards in ``present`` (name to size and time of change)."""
     sink = pa.BufferOutputStream()
     table = table.replace_schema_metadata({b"format": _FORMAT, b"shards": json.dumps(present).encode()})
-    pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
+    # drawn numbers hardly repeat: a dictionary of them would only cost time when they are read
+    words = [field.name for field in table.schema if field.type == pa.string()]
+    pq.write_table(table, sink, compression="snappy", use_dictionary=words, row_group_size=100_000)
     write_whole(path, memoryview(sink.getvalue()))
 
 

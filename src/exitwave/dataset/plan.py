@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from exitwave.core import DatasetError, SpecError
+from exitwave.dataset.executors import one_thread_environment
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.samples import one_thread
 from exitwave.dataset.shards import ShardWriter, shard_name
@@ -32,6 +35,8 @@ class Plan:
         Relative standard error of the sum, from the structures that were timed.
     workers
         Processes that share the work.
+    start_seconds
+        From the start of a worker to its first structure at full speed.
     structure_bytes
         On disk, for one structure with its images, labels and waves.
     memory
@@ -48,6 +53,7 @@ class Plan:
     seconds: dict[str, float]
     spread: float
     workers: int
+    start_seconds: float
     structure_bytes: int
     memory: int
     shape: tuple[int, int]
@@ -58,7 +64,7 @@ class Plan:
         """Seconds from start to end with all workers, whole shards each."""
         each = sum(self.seconds.values()) * self.structures / self.shards
         rounds = -(-self.shards // self.workers)
-        return each * rounds
+        return self.start_seconds + each * rounds
 
     @property
     def core_seconds(self) -> float:
@@ -82,10 +88,11 @@ class Plan:
         return "\n".join(lines + [f"failed: {text}" for text in self.failures])
 
 
-def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples: int = 3) -> Plan:
+def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples: int = 4) -> Plan:
     """Return what a recipe will cost, from making a few of its structures.
 
-    One structure is made first and not counted, as the first use of every stage compiles and loads.
+    The first and the last structure are made before, as the first use of every stage compiles and loads; what they
+    take longer than others is told as the start of each worker.
 
     Parameters
     ----------
@@ -124,7 +131,10 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     failures: list[str] = []
     shape = (0, 0)
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        make_structure(recipe, count - 1, device)
+        began = time.perf_counter()
+        for index in {0, count - 1}:
+            make_structure(recipe, index, device)
+        first = time.perf_counter() - began
         for index in (int(value) for value in indices):
             result = make_structure(recipe, index, device)
             failures += [f"{item['stage']}: {item['error']}" for item in result.entry["failures"]]
@@ -150,6 +160,7 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         seconds={name: float(np.mean([item.get(name, 0.0) for item in times])) for name in times[0]},
         spread=spread,
         workers=min(workers, recipe.shards),
+        start_seconds=max(first - 2 * float(totals.mean()), 0.0) + (_import_seconds() if workers > 1 else 0.0),
         structure_bytes=stored,
         # the file's image is copied once when the shard is committed
         memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory,
@@ -184,6 +195,13 @@ def size(count: float) -> str:
         if count >= 10**power:
             return f"{count / 10**power:.3g} {name}"
     return f"{count:.0f} B"
+
+
+def _import_seconds() -> float:
+    began = time.perf_counter()
+    command = (sys.executable, "-c", "import exitwave.dataset.work")
+    subprocess.run(command, env=one_thread_environment(), check=False)
+    return time.perf_counter() - began
 
 
 def _stored_bytes(result: Result, folder: Path, index: int) -> int:
