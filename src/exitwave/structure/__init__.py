@@ -3,7 +3,16 @@
 from exitwave.structure.chemistry import Graded, Substituted, Vacancies
 from exitwave.structure.families import Family, SupportedParticles, families, family
 from exitwave.structure.files import read
-from exitwave.structure.generators import Amorphous, Atoms, Bounds, Crystal, Empty, Generator, Molecule
+from exitwave.structure.generators import (
+    Amorphous,
+    Atoms,
+    Bounds,
+    Crystal,
+    Empty,
+    Generator,
+    Molecule,
+    NetworkCarbon,
+)
 from exitwave.structure.materials import Material, material, materials
 from exitwave.structure.regions import (
     Box,
@@ -56,6 +65,7 @@ __all__ = [
     "Material",
     "Mesh",
     "Molecule",
+    "NetworkCarbon",
     "Polyhedron",
     "Region",
     "Scene",
