@@ -215,10 +215,11 @@ def _reach_within(normals: Array, offsets: Array, directions: Array) -> Array:
     reach = np.full(len(directions), np.inf)
     if len(normals) < 2:
         return reach
+    # whether anything lies in all half-spaces is asked first: the solver calls an open way infeasible, too
+    if linprog(np.zeros(3), A_ub=normals, b_ub=offsets, bounds=(None, None)).status == 2:
+        return np.zeros(len(directions))
     for i, direction in enumerate(directions):
         found = linprog(-direction, A_ub=normals, b_ub=offsets, bounds=(None, None))
         if found.status == 0:
             reach[i] = -found.fun
-        elif found.status == 2:  # nothing lies in all half-spaces: the region is empty
-            reach[i] = 0.0
     return reach
