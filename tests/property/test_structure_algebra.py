@@ -51,7 +51,7 @@ region = st.recursive(
     max_leaves=5,
 )
 POINTS = np.random.default_rng(0).uniform(-12, 12, (300, 3))
-laws = settings(max_examples=60, deadline=None)
+laws = settings(max_examples=40, deadline=None)
 
 
 @laws
@@ -136,7 +136,7 @@ def test_affine_maps_are_undone_by_their_inverse(entries, point):
     assert np.allclose(map_.inverse(map_(POINTS)), POINTS)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40))
 def test_equal_seeds_give_equal_films_and_others_give_others(a, b):
     scene = Scene([Volume(Amorphous("C"), Box(12, 12, 8))], (12, 12, 8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,7 +50,11 @@ class Region(ABC):
     def bounds(self) -> Array:
         """Return the low and the high corner of a box that holds the region, shape (2, 3), Å."""
         reach = self.extent(AXES)
-        return np.stack([0.0 - reach[:3], reach[3:]])
+        low, high = 0.0 - reach[:3], reach[3:]
+        if (low > high).any():  # nothing is in the region
+            middle = np.where(np.isfinite(low) & np.isfinite(high), (low + high) / 2, 0.0)
+            low = high = middle
+        return np.stack([low, high])
 
     @property
     def bounded(self) -> bool:
@@ -209,17 +214,20 @@ def _parts(region: Region, kind: type[AllOf] | type[AnyOf]) -> tuple[Region, ...
 
 
 def _reach_within(normals: Array, offsets: Array, directions: Array) -> Array:
-    """Return the reach of the convex body cut out by half-spaces, by linear programming."""
-    from scipy.optimize import linprog
+    r"""Return the reach of the convex body cut out by half-spaces; inf where it is open.
 
+    By duality :math:`\max_x \{d \cdot x : n_i \cdot x \le o_i\}` is
+    :math:`\min_y \{o \cdot y : \sum_i y_i n_i = d, y \ge 0\}`, and a smallest :math:`y` has at most three entries
+    above 0. Every such :math:`y` gives a bound that holds, of an empty body too.
+    """
     reach = np.full(len(directions), np.inf)
-    if len(normals) < 2:
-        return reach
-    # whether anything lies in all half-spaces is asked first: the solver calls an open way infeasible, too
-    if linprog(np.zeros(3), A_ub=normals, b_ub=offsets, bounds=(None, None)).status == 2:
-        return np.zeros(len(directions))
-    for i, direction in enumerate(directions):
-        found = linprog(-direction, A_ub=normals, b_ub=offsets, bounds=(None, None))
-        if found.status == 0:
-            reach[i] = -found.fun
+    for size in range(1, min(3, len(normals)) + 1):
+        chosen = np.array(list(combinations(range(len(normals)), size)))
+        spanning = normals[chosen].transpose(0, 2, 1)  # (subsets, 3, size)
+        weights = np.einsum("sik,dk->sdi", np.linalg.pinv(spanning, rcond=1e-9), directions)
+        weights = np.maximum(weights, 0.0)
+        missed = np.abs(np.einsum("ski,sdi->sdk", spanning, weights) - directions).max(axis=2)
+        bound = np.einsum("sdi,si->sd", weights, offsets[chosen])
+        usable = (missed <= 1e-11) & (weights.max(axis=2) < 1e7)
+        reach = np.minimum(reach, np.where(usable, bound, np.inf).min(axis=0))
     return reach
