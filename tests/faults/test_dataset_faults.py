@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from exitwave.core import DatasetError
+from exitwave.core import files as files_module
 from exitwave.dataset import Dataset, generate
-from exitwave.dataset import files as files_module
 from exitwave.dataset.executors import InlineExecutor, Job, ProcessExecutor
 from exitwave.dataset.generate import as_recipe
 from exitwave.dataset.locks import FolderLock

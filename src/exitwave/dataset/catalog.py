@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from exitwave.core import DatasetError, cores
-from exitwave.dataset.files import write_whole
+from exitwave.core.files import write_whole
 from exitwave.dataset.shards import Shard, shard_number
 
 __all__ = ["CATALOG_NAME", "Catalog", "rows_of_shard", "write_catalog"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exitwave.core import DatasetError, Progress, Reporter, Stream
+from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog
-from exitwave.dataset.files import write_whole
 from exitwave.dataset.generate import RECIPE_NAME, make_folder
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.select import bins_of

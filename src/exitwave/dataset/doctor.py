@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError
+from exitwave.core.files import TEMPORARY
 from exitwave.dataset import checks
 from exitwave.dataset.catalog import CATALOG_NAME
 from exitwave.dataset.checks import Verdict
 from exitwave.dataset.dataset import Dataset
-from exitwave.dataset.files import TEMPORARY
 from exitwave.dataset.generate import RECIPE_NAME, generate
 from exitwave.dataset.locks import FolderLock
 from exitwave.dataset.recipe import Recipe

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exitwave.core import DatasetError, ExitwaveError, Progress, Reporter, ShardCorruptError, SpecError
+from exitwave.core.files import TEMPORARY, cannot_write, write_whole
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.executors import ClusterExecutor, Executor, InlineExecutor, Job, ProcessExecutor
-from exitwave.dataset.files import TEMPORARY, cannot_write, write_whole
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.shards import Shard, shard_name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from exitwave.core import DatasetError
-from exitwave.dataset.files import cannot_write
+from exitwave.core.files import cannot_write
 
 fcntl: Any
 try:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializationInfo, SerializeAsAny, field_validator, model_serializer, model_validator
 
 from exitwave.core import Number, Spec, SpecError
+from exitwave.core.files import write_whole
 from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping, yaml_text
 from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
@@ -222,7 +223,7 @@ class Recipe(Spec):
         ...     Recipe.read(f"{folder}/recipe.yaml") == Recipe.read("gold-on-carbon")
         True
         """
-        Path(path).write_text(self.to_yaml(defaults=True), "utf-8")
+        write_whole(Path(path), self.to_yaml(defaults=True).encode())
 
 
 def shipped_recipes() -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exitwave.core import DatasetError, Progress, Reporter, ShardCorruptError, Stream
+from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.curate import ORIGIN_NAME
-from exitwave.dataset.files import write_whole
 from exitwave.dataset.generate import clear_unfinished, make_folder
 from exitwave.dataset.locks import FolderLock
 from exitwave.dataset.recipe import ImagesSection

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import DatasetError, ShardCorruptError, canonical_json
-from exitwave.dataset.files import write_whole
+from exitwave.core.files import write_whole
 
 __all__ = ["Shard", "ShardWriter", "shard_name", "shard_number"]
 

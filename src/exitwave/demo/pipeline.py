@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from exitwave.core import DatasetError, Number, Reporter, Spec, cores
+from exitwave.core.files import cannot_write, write_whole
 from exitwave.dataset import Dataset, Recipe, generate
-from exitwave.dataset.files import cannot_write, write_whole
 from exitwave.demo.report import write_report
 from exitwave.demo.segmented import load, segmented
 from exitwave.demo.stages import Ledger, Stage

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from exitwave import __version__
 from exitwave.core import Progress, Reporter
-from exitwave.dataset.files import write_whole
+from exitwave.core.files import write_whole
 from exitwave.demo import figures
 from exitwave.demo.pictures import encode_array, outline
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import MicrographError, Progress, Reporter, identity
-from exitwave.dataset.files import write_whole
+from exitwave.core.files import write_whole
 from exitwave.learning import Network, Scores, score
 from exitwave.micrographs import LabelledPair, Predictor, Segmentation, labelled_pairs, segment, write_table
 

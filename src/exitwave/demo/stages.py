@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from exitwave.core import DatasetError
-from exitwave.dataset.files import write_whole
+from exitwave.core.files import write_whole
 
 __all__ = ["Ledger", "Stage"]
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import TrainingError, canonical_json, identity
+from exitwave.core.files import write_whole
 from exitwave.learning.inference import probabilities
 from exitwave.learning.networks import Net, build, channels_last
 from exitwave.learning.normalisation import Normalisation
@@ -157,15 +158,7 @@ class Network:
             "record": json.dumps(_plain(self.record), ensure_ascii=False, sort_keys=True),
         }
         data = save(tensors, metadata)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise TrainingError(f"{path} cannot be written ({error.strerror}); choose another place.") from None
-        return path
+        return write_whole(path, data, error=TrainingError, parents=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Network:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exitwave.core.errors import MicrographError
+from exitwave.core.files import write_whole
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
 from exitwave.micrographs.files import frames
 from exitwave.micrographs.formats import EXTENSIONS
-from exitwave.micrographs.outputs import save, write_table, write_whole
+from exitwave.micrographs.outputs import save, write_table
 from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
 from exitwave.micrographs.sizes import size_histogram
 from exitwave.micrographs.summary import Estimate, summarise
@@ -278,7 +279,12 @@ def _finish(
     write_table(pd.DataFrame(list(failures.items()), columns=["file", "reason"]), target / "failures.csv")
     numbers = {name: _numbers(estimate) for name, estimate in summary.items()}
     _write_json(target / "summary.json", {"images": len(images), "particles": len(particles), **numbers})
-    write_whole(target / "sizes.png", lambda path: batch.show().savefig(path, format="png", dpi=150))
+    write_whole(
+        target / "sizes.png",
+        lambda path: batch.show().savefig(path, format="png", dpi=150),
+        error=MicrographError,
+        parents=True,
+    )
     return batch
 
 
@@ -289,4 +295,4 @@ def _numbers(estimate: Estimate) -> dict[str, float | None]:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=1, allow_nan=False)
-    write_whole(path, lambda new: new.write_text(text, encoding="utf-8"))
+    write_whole(path, text.encode(), error=MicrographError, parents=True)

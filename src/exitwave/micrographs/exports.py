@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from exitwave.core.errors import MicrographError
-from exitwave.micrographs.outputs import write_whole
+from exitwave.core.files import write_whole
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["write_coco", "write_rois"]
@@ -50,7 +50,7 @@ def write_rois(segmentation: Segmentation, path: str | Path) -> Path:
             longest = max(outlines, key=len)
             name = f"particle-{number:04d}"
             archive.writestr(zipfile.ZipInfo(f"{name}.roi"), _roi(longest, name))
-    return write_whole(path, lambda file: file.write_bytes(content.getvalue()))
+    return write_whole(path, content.getvalue(), error=MicrographError, parents=True)
 
 
 def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
@@ -101,7 +101,7 @@ def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
         "categories": [{"id": 1, "name": "particle"}],
     }
     text = json.dumps(content)
-    return write_whole(Path(path), lambda file: file.write_text(text, encoding="utf-8"))
+    return write_whole(Path(path), text.encode(), error=MicrographError, parents=True)
 
 
 def _outlines(instances: NDArray[np.int32]) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:

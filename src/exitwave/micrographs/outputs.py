@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
+from exitwave.core.files import write_whole
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["save", "write_table", "write_tiff"]
@@ -56,7 +55,7 @@ def save(segmentation: Segmentation, folder: str | Path, name: str | None = None
         f"{name}-particles.csv": lambda path: table.to_csv(path, index=False),
         f"{name}-particles.parquet": lambda path: table.to_parquet(path, index=False),
     }
-    return [write_whole(folder / file, writer) for file, writer in writers.items()]
+    return [_write(folder / file, writer) for file, writer in writers.items()]
 
 
 def write_table(table: Any, path: str | Path) -> Path:
@@ -70,9 +69,9 @@ def write_table(table: Any, path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix == ".csv":
-        return write_whole(path, lambda file: table.to_csv(file, index=False))
+        return _write(path, lambda file: table.to_csv(file, index=False))
     if path.suffix == ".parquet":
-        return write_whole(path, lambda file: table.to_parquet(file, index=False))
+        return _write(path, lambda file: table.to_parquet(file, index=False))
     raise MicrographError(f"the table's file is {path.name}; tables are written as .csv or .parquet.")
 
 
@@ -87,30 +86,11 @@ def write_tiff(array: NDArray[Any], path: str | Path, pixel_size: float | None) 
     >>> round(read(file).pixel_size, 6)
     0.25
     """
-    return write_whole(Path(path), lambda file: _tiff(file, array, pixel_size))
+    return _write(Path(path), lambda file: _tiff(file, array, pixel_size))
 
 
-def write_whole(path: Path, writer: Callable[[Path], Any]) -> Path:
-    """Let ``writer`` write a new file, then give it its name; leave no half-written file behind."""
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer(new)
-        new.replace(path)
-    except OSError as error:
-        _remove(new)
-        raise MicrographError(
-            f"{path} cannot be written: {error.strerror or error}; choose a folder that can be written and has room."
-        ) from error
-    except BaseException:
-        _remove(new)
-        raise
-    return path
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+def _write(path: Path, writer: Callable[[Path], Any]) -> Path:
+    return write_whole(path, writer, error=MicrographError, parents=True)
 
 
 def _small(instances: NDArray[np.int32]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from exitwave.core import ScatteringError
+from exitwave.core.files import write_whole
 
 __all__ = ["read", "write"]
 
@@ -19,12 +20,12 @@ _HDF5 = (".h5", ".hdf5")
 def write(arrays: _Arrays, texts: dict[str, str], path: Path) -> Path:
     """Write arrays and texts to ``path``, whole or not at all, and return it."""
     _check(path)
-    partial = path.with_name(path.name + ".part")
-    try:
+
+    def writer(new: Path) -> None:
         if path.suffix in _HDF5:
             import h5py
 
-            with h5py.File(partial, "w") as file:
+            with h5py.File(new, "w") as file:
                 for name, array in arrays.items():
                     file.create_dataset(name, data=array)
                 file.attrs.update(texts)
@@ -32,12 +33,10 @@ def write(arrays: _Arrays, texts: dict[str, str], path: Path) -> Path:
             coded: dict[str, Any] = {
                 f"text:{name}": np.frombuffer(text.encode(), np.uint8) for name, text in texts.items()
             }
-            with partial.open("wb") as file:
+            with new.open("wb") as file:
                 np.savez(file, allow_pickle=False, **(coded | arrays))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+
+    return write_whole(path, writer, error=ScatteringError)
 
 
 def read(path: Path) -> tuple[_Arrays, dict[str, str]]:

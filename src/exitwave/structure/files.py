@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import numpy as np
 
 from exitwave.core import StructureError
+from exitwave.core.files import write_whole
 from exitwave.structure.materials import atomic_number, symbols
 
 if TYPE_CHECKING:
@@ -46,18 +46,9 @@ def write(
     structure: Structure, path: Path, *, format: str | None = None, thermal: Mapping[str, float] | None = None
 ) -> Path:
     """Write a structure whole, under a temporary name that is then given the right one."""
-    temporary = path.with_name(f".{uuid4().hex[:8]}-{path.name}")
-    try:
-        if format == "prismatic":
-            temporary.write_text(_prismatic(structure, thermal or {}), encoding="ascii")
-        else:
-            _write_ase(structure, path, temporary, format)
-        temporary.replace(path)
-    except OSError as error:
-        raise StructureError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    if format == "prismatic":
+        return write_whole(path, _prismatic(structure, thermal or {}).encode(), error=StructureError)
+    return write_whole(path, lambda new: _write_ase(structure, path, new, format), error=StructureError)
 
 
 def _write_ase(structure: Structure, path: Path, temporary: Path, format: str | None) -> None:
