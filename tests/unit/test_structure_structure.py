@@ -78,7 +78,7 @@ def test_unknown_formats_raise_and_leave_nothing(made, tmp_path, name, format):
 
 
 def test_a_folder_that_is_not_there_raises(made, tmp_path):
-    with pytest.raises(StructureError, match="No such file"):
+    with pytest.raises(StructureError, match="its folder is not there"):
         made.write(tmp_path / "nowhere" / "atoms.xyz")
     with pytest.raises(StructureError, match="is no file"):
         read(tmp_path / "none.xyz")
