@@ -1,5 +1,7 @@
 """Crops, resampling, augmentation, normalisation and sources."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from exitwave.core import SpecError, Stream, TrainingError
 from exitwave.learning import Augmentation, Crops, Live, Normalisation, Stored
 from exitwave.learning.augment import augment, dihedral
+from exitwave.learning.batches import Batch
 from exitwave.learning.resample import resample_images, resample_labels
 
 EXACT = Crops(size=32, pixel_size=0.4, scale=1.0)
@@ -92,7 +95,8 @@ def test_batches_hang_on_step_and_stream_only():
 def test_every_image_once_before_any_again():
     images = np.arange(1, 8)[:, None, None] * np.ones((7, 40, 40))
     source = Stored(images, np.zeros_like(images), 0.4, EXACT)
-    source.images = torch.from_numpy(images).half()  # so that an image can be told by its value
+    ones = torch.arange(1.0, 8.0)  # so that an image can be told by its value
+    source.images = replace(source.images, centre=ones)
     seen = torch.cat([source.batch(step, 4, Stream(1)).images[:, 0, 0, 0] for step in range(7)])
     for turn in seen.reshape(4, 7):
         assert sorted(turn.tolist()) == [1, 2, 3, 4, 5, 6, 7]
@@ -101,7 +105,14 @@ def test_every_image_once_before_any_again():
 def test_bright_images_do_not_overflow_in_memory():
     images = np.full((2, 40, 40), 3e8)
     images[:, 5, 5] = 1e12
-    assert torch.isfinite(Stored(images, np.zeros_like(images), 0.4, EXACT).images).all()
+    assert torch.isfinite(Stored(images, np.zeros_like(images), 0.4, EXACT).images[0, :, :]).all()
+
+
+def test_weak_contrast_on_a_large_pedestal_keeps_its_levels():
+    fringes = 1e5 + 20 * np.sin(np.arange(64) / 3) * np.ones((1, 64, 1))
+    images = np.broadcast_to(fringes, (1, 64, 64))
+    kept = Stored(images, np.zeros_like(images), 0.4, EXACT).images[0, :, :].numpy()
+    assert np.allclose((kept - kept.mean()) * 1e5, images[0] - images[0].mean(), atol=0.1)
 
 
 def test_stored_refuses_nothing_and_unknown_classes():
@@ -186,23 +197,24 @@ def test_percentiles_in_the_wrong_order_are_refused():
 
 def test_nothing_is_only_normalised():
     images, labels = torch.rand(3, 1, 32, 32), torch.zeros(3, 32, 32)
-    out, same = augment(images, labels, Augmentation.none(), Normalisation(), Stream(1))
-    assert torch.allclose(out, Normalisation()(images), atol=1e-6)
-    assert same is labels
+    out = augment(Batch(images, labels), Augmentation.none(), Normalisation(), Stream(1))
+    assert torch.allclose(out.images, Normalisation()(images), atol=1e-6)
+    assert out.labels is labels
 
 
 def test_the_eight_symmetries_are_eight_and_labels_follow():
     image = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(8, 1, 1, 1)
-    turned, labels = dihedral(image, image[:, 0], np.arange(8))
-    assert len({tuple(item.flatten().tolist()) for item in turned}) == 8
-    assert torch.equal(turned[:, 0], labels)
+    turned = dihedral(Batch(image, image[:, 0], image.repeat(1, 2, 1, 1)), np.arange(8))
+    assert len({tuple(item.flatten().tolist()) for item in turned.images}) == 8
+    assert torch.equal(turned.images[:, 0], turned.labels)
+    assert torch.equal(turned.images.repeat(1, 2, 1, 1), turned.targets)
 
 
 def test_augmentation_is_decided_by_its_stream():
     images, labels = torch.rand(8, 1, 32, 32), torch.zeros(8, 32, 32)
-    one, _ = augment(images, labels, Augmentation(), Normalisation(), Stream(1))
-    again, _ = augment(images, labels, Augmentation(), Normalisation(), Stream(1))
-    other, _ = augment(images, labels, Augmentation(), Normalisation(), Stream(2))
+    one, again, other = (
+        augment(Batch(images, labels), Augmentation(), Normalisation(), Stream(seed)).images for seed in (1, 1, 2)
+    )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -210,7 +222,7 @@ def test_augmentation_is_decided_by_its_stream():
 def test_augmentation_leaves_its_input_alone():
     images, labels = torch.rand(8, 1, 32, 32), torch.zeros(8, 32, 32)
     before = images.clone()
-    augment(images, labels, Augmentation(symmetry=False), Normalisation(), Stream(1))
+    augment(Batch(images, labels), Augmentation(symmetry=False), Normalisation(), Stream(1))
     assert torch.equal(images, before)
 
 
@@ -218,7 +230,7 @@ def test_augmentation_leaves_its_input_alone():
 def test_each_change_happens_as_often_as_said(name):
     images = torch.rand(400, 1, 16, 16)
     spec = Augmentation.none().replace(**{name: {"probability": 0.25, "amount": 0.5}})
-    out, _ = augment(images, torch.zeros(400, 16, 16), spec, Normalisation(), Stream(3))
+    out = augment(Batch(images, torch.zeros(400, 16, 16)), spec, Normalisation(), Stream(3)).images
     changed = ((out - Normalisation()(images)).abs().amax(dim=(1, 2, 3)) > 1e-4).float().mean()
     assert abs(float(changed) - 0.25) < 0.09  # four standard deviations
 
@@ -227,7 +239,7 @@ def test_blur_and_noise_have_the_strength_that_is_said():
     spec = Augmentation.none().replace(blur={"probability": 1, "amount": 1.0})
     point = torch.zeros(1, 1, 33, 33)
     point[..., 16, 16] = 1.0
-    out, _ = augment(point, point[:, 0], spec, Normalisation(kind="min-max"), Stream(1))
+    out = augment(Batch(point, point[:, 0]), spec, Normalisation(kind="min-max"), Stream(1)).images
     profile = out[0, 0, 16] / out[0, 0, 16].sum()
     offsets = torch.arange(33.0) - 16
     assert float((profile * offsets**2).sum()) == pytest.approx(1.0, rel=0.05)

@@ -5,6 +5,7 @@ from exitwave.learning.benchmark_files import BENCHMARKS, benchmark_pairs
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ArrayData
 from exitwave.learning.evaluation import Evaluation, evaluate
+from exitwave.learning.live import Live
 from exitwave.learning.metrics import Scores, iou, mean_image_f1, particle_f1, score, soft_macro_f1
 from exitwave.learning.network import Ensemble, Network
 from exitwave.learning.networks import Net, architectures, build
@@ -17,7 +18,7 @@ from exitwave.learning.objects import (
     particle_scores,
     size_errors,
 )
-from exitwave.learning.sources import Live, Stored
+from exitwave.learning.stored import Stored
 from exitwave.learning.study import Condition, Study, StudyResult
 from exitwave.learning.study_runs import run_study
 from exitwave.learning.training import Training, train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from exitwave.core import Distribution, Number, Spec, Stream
+from exitwave.learning.batches import Batch
 from exitwave.learning.normalisation import Normalisation
 
 __all__ = ["Augmentation", "Chance", "augment", "dihedral"]
@@ -91,20 +93,17 @@ class Augmentation(Spec):
 
 
 def augment(
-    images: torch.Tensor,
-    labels: torch.Tensor,
+    batch: Batch,
     spec: Augmentation,
     normalisation: Normalisation,
     stream: Stream,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Batch:
     """Return changed and normalised images with their labels.
 
     Parameters
     ----------
-    images
-        (n, 1, y, x) in any units; square if the symmetries are used.
-    labels
-        (n, y, x).
+    batch
+        Images in any units, square if the symmetries are used, with their labels and targets.
     spec, normalisation
         What is done.
     stream
@@ -112,16 +111,16 @@ def augment(
 
     Examples
     --------
-    >>> images, labels = torch.rand(2, 1, 32, 32), torch.zeros(2, 32, 32)
-    >>> augment(images, labels, Augmentation(), Normalisation(), Stream(1))[0].shape
+    >>> batch = Batch(torch.rand(2, 1, 32, 32), torch.zeros(2, 32, 32))
+    >>> augment(batch, Augmentation(), Normalisation(), Stream(1)).images.shape
     torch.Size([2, 1, 32, 32])
     """
-    count, device = len(images), images.device
+    count, device = len(batch.images), batch.images.device
     draws = _Draws(count, stream.generator())
     field = torch.Generator(device).manual_seed((stream / "field").integer())
     if spec.symmetry:
-        images, labels = dihedral(images, labels, draws.generator.integers(8, size=count))
-    images = images.float().clone()
+        batch = dihedral(batch, draws.generator.integers(8, size=count))
+    images = batch.images.float().clone()
     # every draw is made whether it is used or not, so that no setting changes the others' numbers
     who, amount = draws(spec.illumination)
     polynomial = draws.generator.normal(size=(count, 5))
@@ -147,18 +146,16 @@ def augment(
     factor = np.where(who, amount, 1.0)
     who, amount = draws(spec.brightness)
     shift = np.where(who, amount * draws.generator.choice([-1.0, 1.0], size=count), 0.0)
-    return images * _column(factor, device) + _column(shift, device), labels
+    return replace(batch, images=images * _column(factor, device) + _column(shift, device))
 
 
-def dihedral(
-    images: torch.Tensor, labels: torch.Tensor, which: NDArray[np.integer]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def dihedral(batch: Batch, which: NDArray[np.integer]) -> Batch:
     """Return images and labels turned by ``which % 4`` quarters and, from 4 on, mirrored.
 
     Examples
     --------
     >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-    >>> dihedral(image, image[:, 0], np.array([4]))[0].tolist()
+    >>> dihedral(Batch(image, image[:, 0]), np.array([4])).images.tolist()
     [[[[2.0, 1.0], [4.0, 3.0]]]]
     """
 
@@ -169,7 +166,8 @@ def dihedral(
             parts.append(part.flip(-1) if kind >= 4 else part)
         return torch.stack(parts)
 
-    return turned(images), turned(labels)
+    targets = None if batch.targets is None else turned(batch.targets)
+    return Batch(turned(batch.images), turned(batch.labels), targets)
 
 
 class _Draws:

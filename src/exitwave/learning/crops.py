@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,14 @@ import torch
 from exitwave.core import Distribution, LogUniform, Number, Spec, TrainingError
 from exitwave.learning.resample import resample_images, resample_labels
 
-__all__ = ["Crops"]
+__all__ = ["Crops", "Place"]
+
+
+class Place(NamedTuple):
+    """Where a crop is cut, as rows and columns of the image, and how much larger it makes what is seen."""
+
+    window: tuple[slice, slice]
+    magnification: float
 
 
 class Crops(Spec):
@@ -29,8 +37,8 @@ class Crops(Spec):
     Examples
     --------
     >>> crops = Crops(size=192, pixel_size=0.4, scale=1.0)
-    >>> image, labels = torch.rand(512, 512), torch.zeros(512, 512, dtype=torch.uint8)
-    >>> crops.cut(image, labels, 0.2, np.random.default_rng(1))[0].shape
+    >>> place = crops.place((512, 512), 0.2, np.random.default_rng(1))
+    >>> crops.image(torch.rand(512, 512)[place.window]).shape
     torch.Size([1, 192, 192])
     """
 
@@ -48,29 +56,31 @@ class Crops(Spec):
                 f"or more, but the images only {field:.4g} Å; give a smaller crop size or pixel size."
             )
 
-    def cut(
-        self, image: torch.Tensor, labels: torch.Tensor, pixel_size: float, generator: np.random.Generator,
-        classes: int = 2,
-    ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-        """Return one crop (1, size, size), float32, and its labels (size, size), uint8.
-
-        Parameters
-        ----------
-        image, labels
-            (y, x), with pixels of ``pixel_size`` Å.
-        generator
-            Decides scale and place: three numbers.
-        classes
-            Number of classes in ``labels``.
-        """
+    def place(self, shape: tuple[int, int], pixel_size: float, generator: np.random.Generator) -> Place:
+        """Return where a crop is cut from an image of ``shape`` and ``pixel_size`` (Å); three numbers decide."""
         u, down, right = generator.random(3)
-        rows, columns = image.shape[-2:]
+        rows, columns = shape
         side = min(self._window(pixel_size, self._scale(u, (rows, columns), pixel_size)), rows, columns)
         top, left = int(down * (rows - side + 1)), int(right * (columns - side + 1))
-        part = (slice(top, top + side), slice(left, left + side))
-        shape = (self.size, self.size)
-        crop = resample_images(image[part][None, None].float(), shape)[0]
-        return crop, resample_labels(labels[part][None], shape, classes)[0]
+        magnification = self.size * self.pixel_size / (side * pixel_size)
+        return Place((slice(top, top + side), slice(left, left + side)), magnification)
+
+    def image(self, part: torch.Tensor) -> torch.Tensor:
+        """Return the crop (1, size, size), float32, of the part (y, x) of an image."""
+        return resample_images(part[None, None].float(), (self.size, self.size))[0]
+
+    def labels(self, part: torch.Tensor, classes: int = 2) -> torch.Tensor:
+        """Return the crop (size, size), uint8, of the part (y, x) of a label map of so many classes."""
+        return resample_labels(part[None], (self.size, self.size), classes)[0]
+
+    def targets(self, part: torch.Tensor, magnification: float, heads: Sequence[str]) -> torch.Tensor:
+        """Return the crop (heads, size, size), float32, of the part of the heads' targets.
+
+        Distances grow with the image, thicknesses do not.
+        """
+        crop = resample_images(part[None].float(), (self.size, self.size))[0]
+        grow = [magnification if name == "distance" else 1.0 for name in heads]
+        return crop * torch.tensor(grow, device=crop.device)[:, None, None]
 
     def _limit(self, shape: tuple[int, int], pixel_size: float) -> float:
         return (min(shape) + 0.5) * pixel_size / (self.size * self.pixel_size)

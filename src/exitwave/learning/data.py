@@ -8,10 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label as connected
 
 from exitwave.core import Stream, TrainingError
+from exitwave.learning.heads import HEADS, head_targets
+from exitwave.learning.networks import Net
 
-__all__ = ["ArrayData", "ImageData", "default_rule", "groups_of", "partition", "pixel_sizes"]
+__all__ = ["ArrayData", "ImageData", "default_rule", "groups_of", "label_maps", "partition", "pixel_sizes"]
 
 
 @runtime_checkable
@@ -50,7 +53,8 @@ class ArrayData:
     (3, (2, 64, 64))
     """
 
-    rules = ("labels",)
+    rules = ("labels", "instances")
+    partial = True
 
     def __init__(
         self, images: ArrayLike, labels: ArrayLike, pixel_size: float | ArrayLike, groups: Sequence[Any] | None = None
@@ -94,14 +98,43 @@ class ArrayData:
         return np.asarray(self._images[np.asarray(indices)])
 
     def masks(self, rule: str, indices: ArrayLike) -> NDArray[Any]:
-        """Return labels (n, y, x); there is one kind only, whatever ``rule`` says."""
-        return np.asarray(self._labels[np.asarray(indices)])
+        """Return labels (n, y, x); for the rule "instances" the connected parts of what is not background."""
+        labels = self._labels[np.asarray(indices)]
+        if rule != "instances":
+            return np.asarray(labels)
+        return np.stack([connected(one > 0)[0] for one in labels])
+
+
+_NOT_CLASSES = ("instances", "grains", "projected", "distance")
 
 
 def default_rule(data: ImageData) -> str:
     """Return the label rule that a network learns if nothing else is said: the first one of classes."""
     rules: tuple[str, ...] = tuple(getattr(data, "rules", ())) or ("phase",)
-    return next((name for name in rules if name not in ("instances",)), rules[0])
+    known = ("phase", "thickness", *(name for name in rules if name not in _NOT_CLASSES))
+    return next((name for name in known if name in rules), rules[0])
+
+
+def label_maps(
+    data: ImageData, indices: ArrayLike, rule: str | None, net: Net
+) -> tuple[NDArray[np.uint8], NDArray[np.float16] | None]:
+    """Return class maps (n, y, x) of some images, and what the network's heads are to say of them.
+
+    Where there are two classes, everything above zero is the second.
+    """
+    masks = np.asarray(data.masks(rule or default_rule(data), indices))
+    labels = np.asarray(masks > 0 if net.classes == 2 else masks, np.uint8)
+    if not net.heads:
+        return labels, None
+    known = tuple(getattr(data, "rules", ()))
+    needed = dict.fromkeys(HEADS[name].rule for name in net.heads)
+    maps = {name: np.asarray(data.masks(name, indices)) for name in needed if name in known} | {"mask": labels}
+    partial = bool(getattr(data, "partial", False))
+    targets = [
+        head_targets(net.heads, {name: stack[at] for name, stack in maps.items()}, float(size), partial=partial)
+        for at, size in enumerate(pixel_sizes(data)[np.asarray(indices)])
+    ]
+    return labels, np.stack(targets)
 
 
 def pixel_sizes(data: ImageData) -> NDArray[np.float64]:

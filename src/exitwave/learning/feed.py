@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from exitwave.learning.sources import Batch
+from exitwave.learning.batches import Batch
 
 __all__ = ["Feed"]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from exitwave.learning.heads import head_maps
+from exitwave.learning.networks import Net
 from exitwave.learning.normalisation import Normalisation
 from exitwave.learning.resample import resample_images
 
@@ -19,13 +21,16 @@ def probabilities(
     networks: Sequence[torch.nn.Module],
     image: torch.Tensor,
     normalisation: Normalisation,
+    net: Net,
     *,
     scale: float,
     tile: int = 512,
     overlap: float = 0.25,
     symmetries: int = 1,
 ) -> torch.Tensor:
-    """Return the mean class probabilities (classes, y, x) of some networks on the pixels of ``image`` (y, x).
+    """Return the mean maps (channels, y, x) of some networks on the pixels of ``image`` (y, x).
+
+    First the probability of every class, then the map of every head.
 
     Parameters
     ----------
@@ -35,6 +40,8 @@ def probabilities(
         (y, x), float32.
     normalisation
         How the networks want it.
+    net
+        What the networks are.
     scale
         Factor on the number of pixels that gives the networks' pixel size.
     tile
@@ -53,10 +60,12 @@ def probabilities(
         for kind in range(symmetries):
             turned = _turned(padded, kind)
             for network in networks:
-                part = _back(_tiled(network, turned, tile, overlap), kind)
+                part = _back(_tiled(network, net, turned, tile, overlap), kind)
                 total = part if total.numel() == 0 else total.add_(part)
     total = total[:, :, top : top + inner[0], left : left + inner[1]] / (symmetries * len(networks))
-    return resample_images(total, shape)[0].clamp_(0, 1)
+    maps = resample_images(total, shape)[0]
+    maps[: net.classes].clamp_(0, 1)
+    return maps
 
 
 def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
@@ -75,17 +84,17 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
     return [*starts, length - tile]
 
 
-def _tiled(network: torch.nn.Module, image: torch.Tensor, tile: int, overlap: float) -> torch.Tensor:
+def _tiled(network: torch.nn.Module, net: Net, image: torch.Tensor, tile: int, overlap: float) -> torch.Tensor:
     rows, columns = image.shape[-2:]
     high, wide = min(tile, rows), min(tile, columns)
     if (high, wide) == (rows, columns):
-        return _soft(network, image)
+        return _maps(network, net, image)
     weight = _window(high, wide, image.device)
     total, weights = None, torch.zeros(rows, columns, device=image.device)
     for top in tile_starts(rows, tile, overlap):
         for left in tile_starts(columns, tile, overlap):
             part = (..., slice(top, top + high), slice(left, left + wide))
-            found = _soft(network, image[part])
+            found = _maps(network, net, image[part])
             if total is None:
                 total = torch.zeros(1, found.shape[1], rows, columns, device=image.device)
             total[part] += found * weight
@@ -94,9 +103,12 @@ def _tiled(network: torch.nn.Module, image: torch.Tensor, tile: int, overlap: fl
     return total.div_(weights)
 
 
-def _soft(network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = network(image.contiguous(memory_format=torch.channels_last))
-    return logits.float().softmax(dim=1)
+def _maps(network: torch.nn.Module, net: Net, image: torch.Tensor) -> torch.Tensor:
+    outputs: torch.Tensor = network(image.contiguous(memory_format=torch.channels_last)).float()
+    classes = outputs[:, : net.classes].softmax(dim=1)
+    if not net.heads:
+        return classes
+    return torch.cat([classes, head_maps(outputs[:, net.classes :], net.heads)], dim=1)
 
 
 def _window(high: int, wide: int, device: torch.device) -> torch.Tensor:

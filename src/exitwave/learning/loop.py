@@ -19,11 +19,12 @@ from lightning.pytorch.callbacks import Callback
 
 from exitwave.core import Progress, Reporter, Stream, TrainingError
 from exitwave.learning.augment import augment
+from exitwave.learning.batches import Batch, Source
 from exitwave.learning.feed import Feed
+from exitwave.learning.heads import head_loss
 from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.networks import build, channels_last
 from exitwave.learning.schedules import learning_rate_factor
-from exitwave.learning.sources import Batch, Source
 
 if TYPE_CHECKING:
     from exitwave.learning.training import Training
@@ -79,11 +80,11 @@ class Loop(pl.LightningModule):
     def training_step(self, step: int, _: int) -> torch.Tensor:
         """Return the loss of one batch."""
         batch = self.feed.get(step)
-        images, labels = (part.to(self.device, non_blocking=True) for part in (batch.images, batch.labels))
+        batch = batch.to(self.device)
         where = self.stream / "augment" / step
         with torch.autocast(self.device.type, enabled=False):
-            images, labels = augment(images, labels, self.spec.augmentation, self.spec.normalisation, where)
-        loss = cross_entropy_dice(self.network(_last(images)), labels)
+            batch = augment(batch, self.spec.augmentation, self.spec.normalisation, where)
+        loss = self._loss(self.network(_last(batch.images)), batch)
         self._losses.append(loss.detach())
         return loss
 
@@ -107,16 +108,22 @@ class Loop(pl.LightningModule):
     def validation_step(self, piece: int, _: int) -> None:
         """Add up what the epoch's scores are made of."""
         name, start = self._pieces[piece]
-        part, batch = slice(start, start + self.spec.batch), self.validation[name]
-        images, labels = batch.images[part].to(self.device), batch.labels[part].to(self.device)
+        batch = self.validation[name].part(slice(start, start + self.spec.batch)).to(self.device)
         with torch.autocast(self.device.type, enabled=False):
-            images = self.spec.normalisation(images)
-        logits = self.average(_last(images)).float()
-        loss = cross_entropy_dice(logits, labels)
-        found, true = logits.argmax(1) > 0, labels > 0
+            images = self.spec.normalisation(batch.images)
+        outputs = self.average(_last(images)).float()
+        loss = self._loss(outputs, batch)
+        found, true = outputs[:, : self.spec.net.classes].argmax(1) > 0, batch.labels > 0
         sums = ((found & true).sum(), found.sum(), true.sum(), loss * len(images))
         here = torch.stack([value.double().cpu() for value in sums])
         self._counts[name] = self._counts.get(name, 0) + here
+
+    def _loss(self, outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
+        net = self.spec.net
+        loss = cross_entropy_dice(outputs[:, : net.classes], batch.labels)
+        if batch.targets is None:
+            return loss
+        return loss + self.spec.head_weight * head_loss(outputs[:, net.classes :], batch.targets, net.heads)
 
     def on_validation_epoch_start(self) -> None:
         """Begin counting."""

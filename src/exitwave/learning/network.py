@@ -132,7 +132,26 @@ class Network:
         self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
     ) -> NDArray[np.float32]:
         """Return the probability of every class, float32 (classes, y, x); see :meth:`predict`."""
-        return _predict([self], array, pixel_size, tile, overlap, symmetries)
+        return _predict([self], array, pixel_size, tile, overlap, symmetries)[: self.net.classes]
+
+    def predict_maps(
+        self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return all that the network says, by name, each float32 (y, x).
+
+        "probability" of particle, and the map of every head: "boundary" (a probability), "distance" and "thickness"
+        (Å). See :meth:`predict`.
+
+        Examples
+        --------
+        >>> net = Net(width=0.125, heads=("boundary",))
+        >>> network = Network(net, build(net).state_dict(), 0.4, Normalisation())
+        >>> sorted(network.predict_maps(np.ones((40, 40)), pixel_size=0.4))
+        ['boundary', 'probability']
+        """
+        maps = _predict([self], array, pixel_size, tile, overlap, symmetries)
+        heads = dict(zip(self.net.heads, maps[self.net.classes :], strict=True))
+        return {"probability": np.asarray(1 - maps[0], np.float32), **heads}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write weights and record into one safetensors file, whole or not at all.
@@ -259,6 +278,7 @@ def _predict(
         [network.module for network in networks],
         torch.from_numpy(np.ascontiguousarray(image)).to(first.device),
         first.normalisation,
+        first.net,
         scale=scale,
         tile=tile,
         overlap=overlap,

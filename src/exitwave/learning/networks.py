@@ -10,9 +10,11 @@ from math import gcd
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import field_validator
 from torch import nn
 
-from exitwave.core import Number, Spec, TrainingError, Word
+from exitwave.core import Number, Spec, SpecError, TrainingError, Word
+from exitwave.learning.heads import HEADS
 from exitwave.learning.models import ResNetUNet
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ ENTRY_POINTS = "exitwave.networks"
 
 
 class Net(Spec):
-    """A segmentation network: what it is, how wide, for how many classes.
+    """A segmentation network: what it is, how wide, for how many classes and further maps.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ class Net(Spec):
         An architecture: see :func:`architectures`. "unet" works on full resolution from its first convolution,
         "strided_unet" (monai's UNet of residual units) halves it at once and is twice as fast. Others are found by
         the entry point group "exitwave.networks", a function ``(net: Net) -> nn.Module`` from images (n, 1, y, x) to
-        logits (n, classes, y, x).
+        outputs (n, net.channels, y, x): the classes' logits, then one channel for every head.
     width
         Fraction of the architecture's full number of channels; for "resnet_unet" 1 is 14.3 million parameters, 0.5 is
         3.6 and 0.25 is 0.9 million.
@@ -40,6 +42,9 @@ class Net(Spec):
         "group", "instance" or "batch". The first two beat batch normalisation on HRTEM (Kazimi & Sandfeld, 2024).
     classes
         Number of classes, background included.
+    heads
+        What it gives beside the mask: "boundary" (probability of an outline within 2 Å), "distance" (of a particle's
+        pixel to its outline, Å) and "thickness" (of the particles along the beam, Å).
     fine
         For "resnet_unet": whether the last convolutions work on full resolution.
 
@@ -54,7 +59,20 @@ class Net(Spec):
     width: Annotated[float, Number("a width", at_least=0.125, at_most=4, fixed=True)] = 0.25
     norm: Annotated[str, Word("a normalisation", options=("group", "instance", "batch"), fixed=True)] = "group"
     classes: Annotated[int, Number("a number of classes", at_least=2, at_most=255, whole=True, fixed=True)] = 2
+    heads: tuple[Annotated[str, Word("a head", options=tuple(HEADS), fixed=True)], ...] = ()
     fine: bool = True
+
+    @field_validator("heads", mode="after")
+    @classmethod
+    def _distinct(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(heads)) < len(heads):
+            raise SpecError(f"net.heads is {list(heads)}; it names every head once.")
+        return heads
+
+    @property
+    def channels(self) -> int:
+        """Number of maps that the network gives: classes and heads."""
+        return self.classes + len(self.heads)
 
 
 def architectures() -> tuple[str, ...]:
@@ -131,30 +149,32 @@ def _channels(net: Net, *full: int) -> tuple[int, ...]:
 
 
 def _resnet_unet(net: Net) -> nn.Module:
-    return ResNetUNet(net.classes, net.width, _norm(net), net.fine)
+    return ResNetUNet(net.channels, net.width, _norm(net), net.fine)
 
 
 def _unet(net: Net) -> nn.Module:
     features = _channels(net, 64, 64, 128, 256, 512, 64)
     with _monai() as nets:
-        network: nn.Module = nets.BasicUNet(2, 1, net.classes, features=features, norm=_monai_norm(net))
+        network: nn.Module = nets.BasicUNet(2, 1, net.channels, features=features, norm=_monai_norm(net))
     return network
 
 
 def _strided_unet(net: Net) -> nn.Module:
     channels = _channels(net, 64, 128, 256, 512, 1024)
-    groups = 2 - net.classes % 2  # its last normalisation has as many channels as there are classes
+    # its last normalisation acts on its outputs, which lengths must not go through
+    outputs = 16 if net.heads else net.classes
+    groups = 2 - outputs % 2
     norm = ("group", {"num_groups": groups}) if net.norm == "group" else _monai_norm(net)
     with _monai() as nets:
-        network: nn.Module = nets.UNet(2, 1, net.classes, channels, (2, 2, 2, 2), num_res_units=1, norm=norm)
-    return network
+        network: nn.Module = nets.UNet(2, 1, outputs, channels, (2, 2, 2, 2), num_res_units=1, norm=norm)
+    return nn.Sequential(network, nn.ReLU(), nn.Conv2d(outputs, net.channels, 1)) if net.heads else network
 
 
 def _residual_unet(net: Net) -> nn.Module:
     (filters,) = _channels(net, 32)
     with _monai() as nets:
         network: nn.Module = nets.SegResNet(
-            2, filters, 1, net.classes, norm=_monai_norm(net), blocks_down=(1, 2, 2, 2, 4), blocks_up=(1, 1, 1, 1)
+            2, filters, 1, net.channels, norm=_monai_norm(net), blocks_down=(1, 2, 2, 2, 4), blocks_up=(1, 1, 1, 1)
         )
     return network
 
@@ -163,7 +183,7 @@ def _dynamic_unet(net: Net) -> nn.Module:
     strides = [1, 2, 2, 2, 2, 2]
     with _monai() as nets:
         network: nn.Module = nets.DynUNet(
-            2, 1, net.classes, [3] * 6, strides, strides[1:], _channels(net, 32, 64, 128, 256, 512, 512),
+            2, 1, net.channels, [3] * 6, strides, strides[1:], _channels(net, 32, 64, 128, 256, 512, 512),
             norm_name=_monai_norm(net),
         )  # fmt: skip
     return network
@@ -172,7 +192,7 @@ def _dynamic_unet(net: Net) -> nn.Module:
 def _nested_unet(net: Net) -> nn.Module:
     features = _channels(net, 32, 32, 64, 128, 256, 32)
     with _monai() as nets:
-        inner: nn.Module = nets.BasicUNetPlusPlus(2, 1, net.classes, features=features, norm=_monai_norm(net))
+        inner: nn.Module = nets.BasicUNetPlusPlus(2, 1, net.channels, features=features, norm=_monai_norm(net))
     return _First(inner)
 
 

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import Stream, TrainingError
-from exitwave.learning.data import ImageData, groups_of
-from exitwave.learning.sources import Batch, Live, Source, Stored
+from exitwave.learning.batches import Batch, Source
+from exitwave.learning.data import ImageData, groups_of, label_maps
+from exitwave.learning.live import Live
+from exitwave.learning.stored import Stored
 
 if TYPE_CHECKING:
     from exitwave.learning.training import Training
@@ -66,7 +68,7 @@ def training_source(
     """Return the source of the images ``learn``: stored, or live where the spec says so."""
     if spec.live:
         return live_source(data, learn, spec, rule, stream, device)
-    return Stored.read(data, learn, spec.crops, rule, spec.net.classes)
+    return Stored.read(data, learn, spec.crops, rule, spec.net)
 
 
 def live_source(
@@ -82,8 +84,7 @@ def live_source(
     names = {name: place for place, name in enumerate(data.structures)}  # type: ignore[attr-defined]
     groups = groups_of(data)[learn]
     chosen, first = np.unique([names[name] for name in groups.tolist()], return_index=True)
-    labels = data.masks(rule, learn[first])
-    labels = labels > 0 if spec.net.classes == 2 else labels
+    labels, targets = label_maps(data, learn[first], rule, spec.net)
     imaging = data.recipe.images.spec  # type: ignore[attr-defined]
     return Live(
         WaveStore(data, chosen.tolist(), device),
@@ -94,7 +95,8 @@ def live_source(
         images_per_epoch=spec.images_per_epoch or len(learn),
         reuse=spec.reuse,
         window=min(64, max(spec.batch, len(learn))),
-        classes=spec.net.classes,
+        net=spec.net,
+        targets=targets,
     )
 
 
@@ -109,14 +111,14 @@ def held_out_crops(
     chosen = np.sort(stream.generator().permutation(held)[:most])
     exact = spec.replace(crops=spec.crops.replace(scale=1.0), reuse=1)
     try:
-        source = Stored.read(data, chosen, exact.crops, rule, spec.net.classes)
+        source = Stored.read(data, chosen, exact.crops, rule, spec.net)
     except TrainingError:
         exact = spec.replace(reuse=1)
-        source = Stored.read(data, chosen, exact.crops, rule, spec.net.classes)
+        source = Stored.read(data, chosen, exact.crops, rule, spec.net)
     groups = {HELD_OUT: source.batch(0, len(chosen), stream)}
     for name, fields in spec.shifts.items():
         shifted = live_source(data, held, exact, rule, stream / "shift" / name, device, **fields)
         count = min(len(shifted.waves), most // 2)
         batch = shifted.batch(0, count, stream / "shift" / name)
-        groups[name] = Batch(batch.images.cpu(), batch.labels.cpu())
+        groups[name] = batch.to("cpu")
     return groups

@@ -12,6 +12,7 @@ import torch
 
 from exitwave.core import Number, Reporter, Spec, Stream, TrainingError, Word, identity
 from exitwave.learning.augment import Augmentation
+from exitwave.learning.batches import Batch, Source
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ImageData, default_rule, groups_of, partition
 from exitwave.learning.environment import environment
@@ -21,7 +22,6 @@ from exitwave.learning.networks import Net
 from exitwave.learning.normalisation import Normalisation
 from exitwave.learning.prepare import held_out_crops, training_source
 from exitwave.learning.schedules import SCHEDULES
-from exitwave.learning.sources import Batch, Source
 
 __all__ = ["Training", "train"]
 
@@ -35,6 +35,8 @@ class Training(Spec):
         The network, what it sees and how.
     rule
         The label rule it learns; the data set's first if None.
+    head_weight
+        Weight of the mean loss of the network's heads beside that of its mask.
     epochs
         Passes over the training images.
     batch
@@ -79,6 +81,7 @@ class Training(Spec):
     normalisation: Normalisation = Normalisation()
     augmentation: Augmentation = Augmentation()
     rule: str | None = None
+    head_weight: Annotated[float, Number("a weight", at_least=0, at_most=1000, fixed=True)] = 0.5
     epochs: Annotated[int, Number("a number of epochs", at_least=1, whole=True, fixed=True)] = 25
     batch: Annotated[int, Number("a batch size", at_least=1, at_most=4096, whole=True, fixed=True)] = 16
     learning_rate: Annotated[float, Number("a learning rate", above=0, at_most=10, fixed=True)] = 1e-3
