@@ -105,7 +105,7 @@ class Bright(nn.Module):
 @pytest.mark.parametrize("shape", [(300, 421), (96, 96), (1000, 70)])
 def test_tiles_and_symmetries_give_what_one_piece_gives(symmetries, shape):
     image = torch.rand(*shape)
-    options = {"normalisation": Normalisation(), "scale": 1.0}
+    options = {"normalisation": Normalisation(), "net": Net(), "scale": 1.0}
     whole = probabilities([Bright()], image, tile=1024, symmetries=1, **options)
     tiled = probabilities([Bright()], image, tile=128, overlap=0.25, symmetries=symmetries, **options)
     assert torch.allclose(whole, tiled, atol=1e-5)
