@@ -60,5 +60,9 @@ class Source(Protocol):
     def __len__(self) -> int:
         """Return the number of images that one epoch sees."""
 
+    @property
+    def pixel_size_range(self) -> tuple[float, float]:
+        """Least and greatest pixel size of its images, Å."""
+
     def batch(self, step: int, size: int, stream: Stream) -> Batch:
         """Return the batch of ``size`` crops for step number ``step``; ``stream`` decides order and places."""

@@ -93,6 +93,11 @@ class Live:
     def __len__(self) -> int:
         return self.images_per_epoch
 
+    @property
+    def pixel_size_range(self) -> tuple[float, float]:
+        """Least and greatest pixel size of its images, Å; a data set's waves have one sampling."""
+        return self._pixel_size(0), self._pixel_size(0)
+
     def batch(self, step: int, size: int, stream: Stream) -> Batch:
         """Return ``size`` crops of images that no other window has."""
         generator = (stream / "crop" / step).generator()

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import TrainingError, canonical_json, identity
 from exitwave.core.files import write_whole
+from exitwave.learning.familiarity import unfamiliar
 from exitwave.learning.inference import probabilities
 from exitwave.learning.networks import Net, build, channels_last
 from exitwave.learning.normalisation import Normalisation
@@ -152,6 +153,24 @@ class Network:
         maps = _predict([self], array, pixel_size, tile, overlap, symmetries)
         heads = dict(zip(self.net.heads, maps[self.net.classes :], strict=True))
         return {"probability": np.asarray(1 - maps[0], np.float32), **heads}
+
+    def unfamiliar(self, array: ArrayLike, pixel_size: float) -> list[str]:
+        """Return in what an image lies outside of what the network learnt from, one sentence each.
+
+        Compared are the pixel size and the spectrum at the network's pixel size, whose upper end tells the dose.
+        Empty where nothing is unusual, and for networks without a record of what they saw.
+
+        Examples
+        --------
+        >>> net = Net(width=0.125)
+        >>> Network(net, build(net).state_dict(), 0.4, Normalisation()).unfamiliar(np.ones((50, 70)), 0.2)
+        []
+        """
+        known = self.record.get("familiar")
+        if not known:
+            return []
+        image = torch.from_numpy(np.array(array, dtype=np.float32))
+        return unfamiliar(known, image, pixel_size, self.pixel_size)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write weights and record into one safetensors file, whole or not at all.

@@ -95,6 +95,11 @@ class Stored:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def pixel_size_range(self) -> tuple[float, float]:
+        """Least and greatest pixel size of its images, Å."""
+        return float(self.pixel_sizes.min()), float(self.pixel_sizes.max())
+
     def batch(self, step: int, size: int, stream: Stream) -> Batch:
         """Return ``size`` crops; every image is seen once before any is seen again."""
         generator = (stream / "crop" / step).generator()

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import torch
 
 from exitwave.core import Number, Reporter, Spec, Stream, TrainingError, Word, identity
-from exitwave.learning.augment import Augmentation
+from exitwave.learning.augment import Augmentation, augment
 from exitwave.learning.batches import Batch, Source
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ImageData, default_rule, groups_of, partition
 from exitwave.learning.environment import environment
+from exitwave.learning.familiarity import profile
 from exitwave.learning.memory import keep_memory
 from exitwave.learning.network import Network
 from exitwave.learning.networks import Net
@@ -223,8 +224,18 @@ def fit(
         weights, history, facts = run(
             source, validation, spec, stream, home, key, where, progress, start, checkpoints=folder is not None
         )
-    full = {**record, "history": history, "environment": environment(where), "run": facts}
+    familiar = _profile(source, spec, stream / "profile")
+    full = {**record, "history": history, "environment": environment(where), "run": facts, "familiar": familiar}
     return Network(spec.net, weights, spec.crops.pixel_size, spec.normalisation, full)
+
+
+def _profile(source: Source, spec: Training, stream: Stream, crops: int = 64) -> dict[str, Any]:
+    """Return what the network's images are like, of some of its first ones."""
+    batches = []
+    for step in range(-(-crops // spec.batch)):
+        batch = source.batch(step, spec.batch, stream)
+        batches.append(augment(batch, spec.augmentation, spec.normalisation, stream / "augment" / step))
+    return profile(batches, source.pixel_size_range)
 
 
 def _with(spec: Training, epochs: int | None, fields: dict[str, Any]) -> Training:
