@@ -14,6 +14,7 @@ import torch
 
 from exitwave.core import DatasetError, Progress, SpecError
 from exitwave.dataset import Dataset, Recipe, generate, render
+from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
 from exitwave.dataset.catalog import CATALOG_NAME
 
@@ -161,6 +162,45 @@ def test_the_catalog_is_only_an_index(folder: Path, data: Dataset) -> None:
     again = Dataset(folder)
     assert again.table().equals(table)
     again.close()
+
+
+def test_the_catalog_reads_only_the_shards_that_changed(
+    folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = data.table()
+    shard = folder / "shards" / "000001.h5"
+    shard.write_bytes(shard.read_bytes())  # another time of change
+    read: list[str] = []
+    real = catalog_module.Shard
+    monkeypatch.setattr(catalog_module, "Shard", lambda path: read.append(path.name) or real(path))
+    again = Dataset(folder)
+    assert read == ["000001.h5"]
+    assert again.table().equals(table)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ([1, 2], [0.5], [1.0, 2.0, 0.5]),
+        ([True], [3], ["true", "3"]),
+        ([None], ["Au"], [None, "Au"]),
+        ([7], [None], [7, None]),
+    ],
+)
+def test_columns_of_different_shards_find_a_common_kind(
+    first: list[Any], second: list[Any], together: list[Any]
+) -> None:
+    fixed = dict.fromkeys(catalog_module.FIXED, 0) | {"id": "a", "structure_id": "b"}
+    tables = [
+        catalog_module._table(
+            [fixed | {"shard": shard, "position": place, "x": value} for place, value in enumerate(part)]
+        )
+        for shard, part in ((1, second), (0, first))
+    ]
+    joined = catalog_module._joined(tables)
+    assert joined["x"].to_pylist() == together
+    assert joined["row"].to_pylist() == list(range(len(together)))
 
 
 def test_the_catalog_works_where_nothing_can_be_written(

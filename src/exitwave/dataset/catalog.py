@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -71,9 +72,9 @@ class Catalog:
         self._table: pa.Table | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._path = folder / CATALOG_NAME
-        present = _present(folder)
-        if not self._current(present):
-            self._table = self._rebuilt(present)
+        present, recorded = _present(folder), self._recorded()
+        if recorded != present or not self._path.is_file():
+            self._table = self._rebuilt(present, recorded)
             try:
                 write_catalog(self._path, self._table, present)
             except DatasetError:
@@ -163,25 +164,30 @@ class Catalog:
             return DatasetError(f"{unknown[1]} in {sql!r} is not a column; {_hint(unknown[1], self.names)}")
         return DatasetError(f"{sql!r} is not an SQL expression over the columns ({text}).")
 
-    def _current(self, present: Mapping[str, list[int]]) -> bool:
+    def _recorded(self) -> dict[str, list[int]]:
+        """Return the shards that the catalog on disk was made from; none where it cannot be read."""
         try:
             metadata = pq.read_schema(self._path).metadata or {}
-        except (OSError, pa.ArrowException):
-            return False
-        if metadata.get(b"format") != _FORMAT:
-            return False
-        try:
-            return bool(json.loads(metadata.get(b"shards", b"null")) == present)
-        except ValueError:
-            return False
+            shards = json.loads(metadata.get(b"shards", b"{}")) if metadata.get(b"format") == _FORMAT else {}
+        except (OSError, ValueError, pa.ArrowException):
+            return {}
+        return shards if isinstance(shards, dict) else {}
 
-    def _rebuilt(self, present: Mapping[str, list[int]]) -> pa.Table:
+    def _rebuilt(self, present: Mapping[str, list[int]], recorded: Mapping[str, list[int]]) -> pa.Table:
         """Return the table: the old catalog's rows for shards that did not change, and fresh ones for the rest."""
-        rows: list[dict[str, Any]] = []
-        for name in sorted(present):
+        same = [name for name in present if recorded.get(name) == present[name]]
+        tables = [_table([])]
+        if same:
+            try:
+                old = pq.read_table(self._path).replace_schema_metadata(None)
+                numbers = pa.array([shard_number(name) for name in same], old["shard"].type)
+                tables.append(old.filter(pyarrow.compute.is_in(old["shard"], numbers)))
+            except (OSError, KeyError, pa.ArrowException):  # damaged
+                same = []
+        for name in sorted(set(present) - set(same)):
             with Shard(self.folder / "shards" / name) as shard:
-                rows += rows_of_shard(shard, shard_number(name) or 0)
-        return _table(rows)
+                tables.append(_table(rows_of_shard(shard, shard_number(name) or 0)))
+        return _joined(tables)
 
 
 def _present(folder: Path) -> dict[str, list[int]]:
@@ -197,27 +203,62 @@ def _present(folder: Path) -> dict[str, list[int]]:
     return found
 
 
-def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
-    listed = list(rows)
-    others = sorted({name for row in listed for name in row} - set(FIXED))
-    columns: dict[str, pa.Array] = {"row": pa.array(np.arange(len(listed)), pa.int64())}
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return the rows of one shard; a column in which nothing is said has the type null."""
+    columns: dict[str, pa.Array] = {"row": pa.array(np.arange(len(rows)), pa.int64())}
     for name, kind in FIXED.items():
         if name != "row":
-            columns[name] = pa.array([row[name] for row in listed], kind)
-    for name in others:
-        columns[name] = _column([row.get(name) for row in listed])
+            columns[name] = pa.array([row[name] for row in rows], kind)
+    for name in sorted({name for row in rows for name in row} - set(FIXED)):
+        columns[name] = _column([row.get(name) for row in rows])
     return pa.table(columns)
 
 
 def _column(values: list[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int}:
+    if not kinds:
+        return pa.nulls(len(values))
+    if kinds == {int}:
         return pa.array(values, pa.int64())
     if kinds <= {int, float}:
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    if kinds <= {bool}:
+    if kinds == {bool}:
         return pa.array(values, pa.bool_())
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of many shards in the order of the shards, columns in a fixed order.
+
+    Tables are joined by pieces, so that a million rows never are a million Python objects.
+    """
+    kinds: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for field in table.schema:
+            kinds.setdefault(field.name, set()).add(field.type)
+    types = {name: _common(found) for name, found in kinds.items()}
+    names = [*FIXED, *sorted(set(types) - set(FIXED))]
+    schema = pa.schema([(name, types[name]) for name in names])
+    parts = []
+    for table in tables:
+        columns = [
+            table[name].cast(types[name]) if name in table.column_names else pa.nulls(len(table), types[name])
+            for name in names
+        ]
+        parts.append(pa.table(columns, schema=schema))
+    whole = pa.concat_tables(parts)
+    whole = whole.sort_by([(name, "ascending") for name in ("shard", "structure", "position")])
+    return whole.set_column(0, "row", pa.array(np.arange(len(whole)), pa.int64())).combine_chunks()
+
+
+def _common(kinds: set[pa.DataType]) -> pa.DataType:
+    """Return the narrowest type that holds what columns of these types hold."""
+    said = kinds - {pa.null()}
+    if len(said) == 1:
+        return said.pop()
+    if not said:
+        return pa.int64()
+    return pa.float64() if said <= {pa.int64(), pa.float64()} else pa.string()
 
 
 def write_catalog(path: Path, table: pa.Table, present: Mapping[str, list[int]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -21,14 +21,17 @@ from exitwave.dataset.yamlfiles import yaml_text
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
+    from exitwave.dataset.selection import Selection
     from exitwave.dataset.store import Store
 
 __all__ = ["ORIGIN_NAME", "concat", "mix", "save"]
 
+Chosen = TypeVar("Chosen", bound="Selection")
+
 ORIGIN_NAME = "origin.yaml"  # where a data set that was not generated from a recipe comes from
 
 
-def concat(parts: Sequence[Dataset]) -> Dataset:
+def concat(parts: Sequence[Chosen]) -> Chosen:
     """Return the images of several data sets or selections, one after the other.
 
     Parameters
@@ -55,7 +58,7 @@ def concat(parts: Sequence[Dataset]) -> Dataset:
     return type(parts[0])._selection(stores, np.concatenate(rows))
 
 
-def mix(parts: Sequence[Dataset], weights: Sequence[float], n: int, *, seed: int) -> Dataset:
+def mix(parts: Sequence[Chosen], weights: Sequence[float], n: int, *, seed: int) -> Chosen:
     """Return ``n`` different images drawn at random from several data sets in given shares.
 
     Parameters
@@ -94,7 +97,7 @@ def mix(parts: Sequence[Dataset], weights: Sequence[float], n: int, *, seed: int
     return joined.take((Stream(seed) / "order").generator().permutation(len(joined)))
 
 
-def balanced(data: Dataset, column: str, n: int, *, seed: int, bins: int | Sequence[float] = 10) -> Dataset:
+def balanced(data: Chosen, column: str, n: int, *, seed: int, bins: int | Sequence[float] = 10) -> Chosen:
     """Return ``n`` images of which every bin of a column gives the same number, repeated where a bin has too few.
 
     Parameters
@@ -131,7 +134,7 @@ def balanced(data: Dataset, column: str, n: int, *, seed: int, bins: int | Seque
     return data.take(generator.permutation(np.concatenate(chosen)))
 
 
-def unique(data: Dataset) -> Dataset:
+def unique(data: Chosen) -> Chosen:
     """Return the images without repetition: the first of each identity."""
     first = np.unique(data.column("id").astype(str), return_index=True)[1]
     return data.take(np.sort(first))

@@ -25,8 +25,9 @@ LOCK_NAME = "generate.lock"
 class FolderLock:
     """A lock on a data set's folder that its holder's death releases.
 
-    The kernel's lock tells whether a process of this machine holds it; the file's text tells who, and guards
-    against generators on other machines where file locks do not reach.
+    Where the file system has locks (also NFS, over all its machines), the kernel's lock alone decides, and the file's
+    text only tells who holds it. Where it has none, the text decides: a lock of this machine holds as long as its
+    process lives, one of another machine until somebody deletes it.
 
     Parameters
     ----------
@@ -63,21 +64,23 @@ class FolderLock:
             self._handle = None
 
     def _take(self, handle: int) -> None:
+        locked = False
         if fcntl is not None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = True
             except BlockingIOError:
                 raise self._taken(_owner(handle)) from None
             except OSError:
                 pass  # a file system without locks
-        owner = _owner(handle)
+        owner = {} if locked else _owner(handle)
         here = socket.gethostname()
         if owner and owner.get("host") != here:
             raise DatasetError(
                 f"{self.path.parent} is being generated on {owner.get('host')} (process {owner.get('process')}); "
                 f"if that run is no more, delete {self.path.name} and run the same command again."
             )
-        if owner and fcntl is None and _alive(owner.get("process")):
+        if owner and _alive(owner.get("process")):
             raise self._taken(owner)
         text = json.dumps({"host": here, "process": os.getpid()}).encode()
         try:
