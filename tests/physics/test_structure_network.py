@@ -14,7 +14,7 @@ EDGE = 45.0
 LEAST = 1.2
 
 
-@pytest.fixture(scope="module", params=[1.9, 2.0, 2.25])
+@pytest.fixture(scope="module", params=[1.8, 2.0, 2.3])
 def network(request):
     atoms = NetworkCarbon(request.param).atoms(Bounds((0, 0, 0), (EDGE,) * 3, (True,) * 3), Stream(11))
     tree = cKDTree(atoms.positions % EDGE, boxsize=EDGE)

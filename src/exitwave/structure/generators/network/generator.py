@@ -27,6 +27,7 @@ NARROWEST = 10.0  # Å; a periodic box that is narrower would see its own image
 MARGIN = 4.0  # Å of film beyond a face, cut off in the end, so that a face is a cut through a whole network
 SPACING = 0.9  # of the tiles, in edges of a cell: a tile rarely holds an atom of the cell twice
 STRETCH = 0.01  # of the bonds in a cell that is brought to another density; beyond, they are relaxed too
+LOST, FULL = 0.08, 2.0  # share of atoms, per g/cm³ below FULL, that seams cost and no open bond can hold again
 CARBON = 6
 
 
@@ -95,7 +96,8 @@ class NetworkCarbon(Generator):
             )
         domain = np.where(periodic, lengths, lengths + 2 * MARGIN)
         low = np.where(periodic, 0.0, MARGIN)
-        tiled = _tiled(domain, periodic, self.density, stream / "tiles")
+        denser = self.density * (1 + LOST * max(FULL - self.density, 0.0))
+        tiled = _tiled(domain, periodic, denser, stream / "tiles")
         positions, bonds = mend(tiled, low, low + lengths, goal, stream / "seams")
         if self.inhomogeneity > 0:
             positions = warped(positions, domain, self.inhomogeneity, self.correlation, stream / "field")
