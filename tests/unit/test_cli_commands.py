@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 
 RECIPE = """
 seed: 3
@@ -39,8 +40,10 @@ def made(tmp_path_factory):
 
 def test_from_recipe_to_particles(made):
     assert (made / "data" / "catalog.parquet").exists()
-    text = exitwave("evaluate", "net.safetensors", "-o", "scores.csv", cwd=made)
-    assert "particle F1" in text
+    text = exitwave("evaluate", "net.safetensors", "-o", "scores.csv", "--report", "scores.html", cwd=made)
+    assert "particle_f1 0." in text
+    assert (made / "scores.html").read_text().count("<img") == 12
+    assert "soft_macro_f1" in exitwave("evaluate", "net.safetensors", "data", cwd=made)
     assert len((made / "scores.csv").read_text().splitlines()) == 11
     np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
     (made / "bad.dm4").write_bytes(b"no micrograph")
@@ -49,6 +52,18 @@ def test_from_recipe_to_particles(made):
     )
     assert "bad.dm4" in text
     assert (made / "out" / "particles.csv").exists()
+
+
+def test_a_study_of_two_networks(made):
+    study = {
+        "data": "data", "seeds": [1], "conditions": {"all": {}, "none": {"where": "dose > 1e9"}},
+        "training": {"epochs": 1, "net": {"width": 0.125}, "crops": {"size": 32}, "batch": 2},
+        "judges": {"simulated": "data"},
+    }  # fmt: skip
+    (made / "study.yaml").write_text(yaml.safe_dump(study))
+    text = exitwave("study", "study.yaml", "-o", "study", code=1, cwd=made)
+    assert "none, seed 1" in text
+    assert (made / "study" / "report.html").exists()
 
 
 def test_atoms_to_image(made):

@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from exitwave.core import SpecError, TrainingError
-from exitwave.learning import Study, run_study
+from exitwave.learning import Study, StudyResult, run_study
 
 RECIPE = """
 seed: 1
@@ -57,6 +58,9 @@ def test_failed_runs_are_counted_and_finished_ones_are_not_done_again(tmp_path, 
     assert again.table.equals(result.table)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     assert len(result.show().axes) == 1
+    pages = result.save(tmp_path / "shown")
+    assert [path.name for path in pages] == ["table.csv", "summary.csv", "scores.png", "report.html"]
+    assert "no images to train on" in pages[-1].read_text()
 
 
 def test_an_interrupted_study_goes_on(tmp_path, dataset, study):
@@ -86,3 +90,20 @@ def test_a_study_is_checked_before_anything_runs(tmp_path):
         Study.parse(fields | {"seeds": [1, 1], "conditions": {"a": {}}})
     (tmp_path / "s.yaml").write_text(json.dumps(fields | {"conditions": {"a": {"images": 8}}}))
     assert Study.read(tmp_path / "s.yaml").conditions["a"].images == 8
+
+
+def test_conditions_with_places_are_drawn_along_an_axis():
+    conditions = {f"{n} {name}": {"at": n, "series": name} for n in (128, 1024, 8192) for name in ("one", "many")}
+    study = Study(data="x", seeds=[1, 2, 3], conditions=conditions, axis="images")
+    random = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {"condition": name, "seed": seed, "images": "real", "particle_f1": random.random(), "failed": seed == 3}
+        for name, seed in study.runs
+    )
+    (axes,) = StudyResult(table, study).show().axes
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlabel() == "images"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["one", "many"]
+    medians = table.groupby("condition")["particle_f1"].median()
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 3 and line.get_linestyle() == "-"]
+    assert np.allclose(lines[0].get_ydata(), [medians[f"{n} one"] for n in (128, 1024, 8192)])

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from exitwave import __version__
-from exitwave.cli import build, demo, evaluate, generate, segment, simulate, train
+from exitwave.cli import build, demo, evaluate, generate, segment, simulate, study, train
 from exitwave.cli.console import console, error_console
 from exitwave.core import ExitwaveError, SpecError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
-for module in (demo, build, simulate, generate, train, evaluate, segment):
+for module in (demo, build, simulate, generate, train, evaluate, segment, study):
     app.command(name=module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -12,32 +13,53 @@ __all__ = ["command"]
 
 
 def command(
-    dataset: Path = typer.Argument(help="Folder of a data set."),
-    seed: int = typer.Option(..., help="Seed of weights, order and augmentation."),
+    dataset: Path = typer.Argument(help="Folder of a data set, or a recipe, which is generated first."),
+    seed: list[int] = typer.Option(
+        ..., help="Seed of weights, order and augmentation; give it again for more networks."
+    ),
     output: Path = typer.Option(Path("network.safetensors"), "--output", "-o", help="File of the trained network."),
-    epochs: int = typer.Option(25, min=1, help="Passes over the data set."),
-    network: str = typer.Option("resnet_unet", help="Architecture; its name as in the manual."),
-    width: float = typer.Option(0.25, help="Share of the architecture's full width."),
-    crop: int = typer.Option(192, help="Side of the training crops, pixels of --sampling."),
-    sampling: float = typer.Option(0.4, help="Pixel size that the network works at, Å."),
+    spec: Path | None = typer.Option(None, help="YAML file with fields of Training; options given here change them."),
+    epochs: int | None = typer.Option(None, min=1, help="Passes over the data set; 25 if nothing else is said."),
+    network: str | None = typer.Option(None, help="Architecture; its name as in the manual."),
+    width: float | None = typer.Option(None, help="Share of the architecture's full width."),
+    head: list[str] = typer.Option([], help="Further map to learn: boundary, distance or thickness."),
+    crop: int | None = typer.Option(None, help="Side of the training crops, pixels of --sampling."),
+    sampling: float | None = typer.Option(None, help="Pixel size that the network works at, Å."),
+    batch: int | None = typer.Option(None, min=1, help="Crops in a step."),
+    live: bool | None = typer.Option(
+        None, "--live/--stored", help="Form new images from stored waves in every step."
+    ),
     where: str | None = typer.Option(None, help='SQL condition on the catalog, as in "dose > 300".'),
+    start: Path | None = typer.Option(None, help="A trained network to go on from (fine-tuning)."),
+    device: str | None = typer.Option(None, help="cpu, cuda, …; a GPU if there is one."),
+    devices: int = typer.Option(1, min=1, help="Number of GPUs (or, on the CPU, processes) that share every step."),
+    precision: str | None = typer.Option(None, help="32, or on a GPU bf16-mixed or 16-mixed."),
 ) -> None:
     """Train a segmentation network; interrupted and run again, it goes on from its last checkpoint."""
     from exitwave.dataset import Dataset
-    from exitwave.learning import train
+    from exitwave.dataset.yamlfiles import read_yaml
+    from exitwave.learning import Network, Training, train
 
-    data = Dataset(dataset)
-    if where is not None:
-        data = data.where(where)
-    with progress_bars() as report:
-        trained = train(
-            data,
-            epochs=epochs,
-            seed=seed,
-            folder=output.with_suffix(".training"),
-            progress=report,
-            net={"name": network, "width": width},
-            crops={"size": crop, "pixel_size": sampling},
-        )
-    trained.save(output)
-    console.print(f"Wrote [bold]{output}[/].")
+    fields: dict[str, Any] = {} if spec is None else dict(read_yaml(spec, "a training"))
+    net = {"name": network, "width": width, "heads": head or None}
+    crops = {"size": crop, "pixel_size": sampling}
+    simple = {"epochs": epochs, "batch": batch, "live": live, "precision": precision}
+    fields |= {name: value for name, value in simple.items() if value is not None}
+    for name, parts in (("net", net), ("crops", crops)):
+        given = {key: value for key, value in parts.items() if value is not None}
+        if given:
+            fields[name] = {**dict(fields.get(name) or {}), **given}
+    how = Training.parse(fields)
+    data: Any = dataset
+    if dataset.is_dir():
+        data = Dataset(dataset) if where is None else Dataset(dataset).where(where)
+    first = None if start is None else Network.load(start)
+    for number in seed:
+        place = output if len(seed) == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
+        with progress_bars() as report:
+            trained = train(
+                data, seed=number, folder=place.with_suffix(".training"), spec=how, start=first, device=device,
+                devices=devices, progress=report,
+            )  # fmt: skip
+        trained.save(place)
+        console.print(f"Wrote [bold]{place}[/].")

@@ -5,6 +5,7 @@ from exitwave.learning.benchmark_files import BENCHMARKS, benchmark_pairs
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ArrayData
 from exitwave.learning.evaluation import Evaluation, evaluate
+from exitwave.learning.intervals import Interval
 from exitwave.learning.live import Live
 from exitwave.learning.metrics import Scores, iou, mean_image_f1, particle_f1, score, soft_macro_f1
 from exitwave.learning.network import Ensemble, Network
@@ -19,7 +20,8 @@ from exitwave.learning.objects import (
     size_errors,
 )
 from exitwave.learning.stored import Stored
-from exitwave.learning.study import Condition, Study, StudyResult
+from exitwave.learning.study import Condition, Study
+from exitwave.learning.study_result import StudyResult
 from exitwave.learning.study_runs import run_study
 from exitwave.learning.training import Training, train
 
@@ -31,6 +33,7 @@ __all__ = [
     "Crops",
     "Ensemble",
     "Evaluation",
+    "Interval",
     "Live",
     "Net",
     "Network",

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label as connected
 
 from exitwave.core import Progress, Reporter, Stream, TrainingError
+from exitwave.learning.intervals import Interval, bootstrap
 from exitwave.learning.metrics import LEAST_PIXELS, Scores, iou, particle_f1, score, soft_macro_f1
+from exitwave.learning.objects import (
+    average_precision,
+    boundary_f1,
+    calibration_error,
+    panoptic_quality,
+    size_errors,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "Interval", "bootstrap", "evaluate"]
+__all__ = ["Evaluation", "evaluate"]
+
+TOLERANCE = 4.0  # Å between outlines that count as the same; hand-drawn ones scatter by as much
+SPECK = 100.0  # Å²; smaller parts are no particles
 
 
 class Predictor(Protocol):
@@ -25,25 +39,29 @@ class Predictor(Protocol):
         """Return probabilities (y, x)."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A score with the interval that resampled micrographs give it.
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One image that was scored.
 
     Parameters
     ----------
-    value, low, high
-        The score, and the ends of the interval.
-    level
-        Share of the resampled scores that lie between them.
+    name
+        Its name.
+    array
+        (y, x).
+    pixel_size
+        Å.
+    probability
+        What the network says, (y, x).
+    mask
+        What is true, bool (y, x).
     """
 
-    value: float
-    low: float
-    high: float
-    level: float = 0.95
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    name: str
+    array: NDArray[np.float32]
+    pixel_size: float
+    probability: NDArray[np.float32]
+    mask: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +71,31 @@ class Evaluation:
     Parameters
     ----------
     table
-        One row per image: name, pixel_size, particle_pixels, counted (whether the mean over images counts it),
-        particle_f1, soft_macro_f1, iou.
+        One row per image: name, pixel_size (Å), particle_pixels, counted (whether the mean over images counts it),
+        and its scores: particle_f1, soft_macro_f1, iou, boundary_f1, average_precision, panoptic_quality,
+        calibration_error.
     scores
         All images together.
     intervals
         For "particle_f1", "mean_image_f1" and "soft_macro_f1": value and bootstrap interval over images.
+    objects
+        All images together: boundary_f1 (within 4 Å), average_precision and panoptic_quality of connected parts,
+        count (found over true particles), diameter (relative error of the mean) and calibration_error.
+    images
+        What was scored: images, probabilities and masks.
     """
 
     table: pd.DataFrame
     scores: Scores
     intervals: dict[str, Interval] = field(default_factory=dict)
+    objects: dict[str, float] = field(default_factory=dict)
+    images: tuple[Scored, ...] = ()
+
+    def report(self, path: str | os.PathLike[str], *, title: str = "Scores on labelled micrographs") -> Path:
+        """Write one HTML page with tables, outlines and curves, whole or not at all, and return its path."""
+        from exitwave.learning.report import write_report
+
+        return write_report(self, Path(path), title)
 
     def __repr__(self) -> str:
         listed = ", ".join(f"{name} {interval}" for name, interval in self.intervals.items())
@@ -114,15 +146,15 @@ def evaluate(
     listed = list(pairs)
     if not listed:
         raise TrainingError("there are no labelled micrographs; give pairs of a micrograph and its mask.")
-    start, rows, maps, masks = time.perf_counter(), [], [], []
+    start, rows, scored = time.perf_counter(), [], []
     for index, (image, mask) in enumerate(listed):
         array, pixel_size, name = _opened(image, index)
         truth = np.asarray(mask) > 0
         if truth.shape != array.shape:
             raise TrainingError(f"{name} has the shape {array.shape} and its mask {truth.shape}; they are the same.")
         found = np.asarray(network.predict(array, pixel_size), np.float32)
-        maps.append(found)
-        masks.append(truth)
+        one = Scored(name, array, pixel_size, found, truth)
+        scored.append(one)
         rows.append(
             {
                 "name": name,
@@ -132,36 +164,42 @@ def evaluate(
                 "particle_f1": particle_f1([found], [truth], threshold),
                 "soft_macro_f1": soft_macro_f1([found], [truth]),
                 "iou": iou([found], [truth], threshold),
+                **_objects([one], threshold),
             }
         )
         if progress is not None:
             progress(Progress("evaluate", index + 1, len(listed), time.perf_counter() - start, note=name))
+    maps, masks = [one.probability for one in scored], [one.mask for one in scored]
     intervals = bootstrap(maps, masks, threshold, Stream(len(listed)), resamples)
-    return Evaluation(pd.DataFrame(rows), score(maps, masks, threshold), intervals)
+    together = _objects(scored, threshold)
+    sizes = size_errors(*_parts(scored, threshold))
+    together |= {"count": sizes.count, "diameter": sizes.mean}
+    return Evaluation(pd.DataFrame(rows), score(maps, masks, threshold), intervals, together, tuple(scored))
 
 
-def bootstrap(
-    maps: list[NDArray[np.float32]],
-    masks: list[NDArray[np.bool_]],
-    threshold: float,
-    stream: Stream,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> dict[str, Interval]:
-    """Return the three F1 with percentile intervals over images drawn with replacement.
+def _objects(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
+    """Return the scores of outlines, of connected parts and of probabilities, of some images together."""
+    hard = [one.probability >= threshold for one in scored]
+    masks = [one.mask for one in scored]
+    tolerance = TOLERANCE / min(one.pixel_size for one in scored)
+    found, true = _parts(scored, threshold)
+    return {
+        "boundary_f1": boundary_f1(hard, masks, max(1.0, tolerance)),
+        "average_precision": average_precision(found, true),
+        "panoptic_quality": panoptic_quality(found, true),
+        "calibration_error": calibration_error([one.probability for one in scored], masks),
+    }
 
-    Each image enters with its sums over pixels, so that a resample costs nothing.
-    """
-    sums = np.array([_sums(found, truth, threshold) for found, truth in zip(maps, masks, strict=True)])
-    draws = (stream / "bootstrap").generator().integers(len(sums), size=(resamples, len(sums)))
-    out = {}
-    for name, statistic in _STATISTICS.items():
-        values = statistic(sums[draws])
-        values = values[np.isfinite(values)]
-        here = float(statistic(sums[None])[0])
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if values.size else (np.nan, np.nan)
-        out[name] = Interval(here, float(low), float(high), level)
-    return out
+
+def _parts(scored: Sequence[Scored], threshold: float) -> tuple[list[NDArray[np.integer]], list[NDArray[np.integer]]]:
+    """Return the connected parts of predictions and masks that are larger than specks of 1 nm²."""
+    parts: tuple[list[NDArray[np.integer]], list[NDArray[np.integer]]] = ([], [])
+    for one in scored:
+        for maps, mask in zip(parts, (one.probability >= threshold, one.mask), strict=True):
+            labels, count = connected(mask)
+            area = np.bincount(labels.ravel(), minlength=count + 1) * one.pixel_size**2
+            maps.append(np.where(area[labels] >= SPECK, labels, 0))
+    return parts
 
 
 def _opened(image: Any, index: int) -> tuple[NDArray[np.float32], float, str]:
@@ -169,39 +207,3 @@ def _opened(image: Any, index: int) -> tuple[NDArray[np.float32], float, str]:
         array, pixel_size = image
         return np.asarray(array, np.float32), float(pixel_size), f"image {index}"
     return image.array, float(image.known_pixel_size()), image.name or f"image {index}"
-
-
-def _sums(found: NDArray[np.float32], truth: NDArray[np.bool_], threshold: float) -> list[float]:
-    hard, soft = found >= threshold, found.astype(np.float64)
-    hit = float((hard & truth).sum())
-    return [
-        hit, float(hard.sum()) - hit, float(truth.sum()) - hit,
-        soft[truth].sum(), soft.sum(), float(truth.sum()),
-        (1 - soft[~truth]).sum(), (1 - soft).sum(), float((~truth).sum()),
-    ]  # fmt: skip
-
-
-def _pooled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    hit, false, missed = (sums[..., index].sum(axis=-1) for index in range(3))
-    total = 2 * hit + false + missed
-    return np.asarray(np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0))
-
-
-def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    hit, false, missed, pixels = (sums[..., index] for index in (0, 1, 2, 5))
-    total = 2 * hit + false + missed
-    single = np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0)
-    counted = pixels > LEAST_PIXELS
-    number = counted.sum(axis=-1)
-    mean = np.where(counted, single, 0.0).sum(axis=-1) / np.maximum(number, 1)
-    return np.asarray(np.where(number > 0, mean, np.nan))
-
-
-def _soft(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    s = [sums[..., index].sum(axis=-1) for index in range(3, 9)]
-    particle = (2 * s[0] + 1e-7) / (s[1] + s[2] + 1e-7)
-    background = (2 * s[3] + 1e-7) / (s[4] + s[5] + 1e-7)
-    return np.asarray((particle + background) / 2)
-
-
-_STATISTICS = {"particle_f1": _pooled, "mean_image_f1": _mean, "soft_macro_f1": _soft}

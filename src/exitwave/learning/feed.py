@@ -25,6 +25,8 @@ class Feed:
         The first step that there is not.
     ahead
         Batches kept ready; 0 makes each one when it is asked for.
+    prepare
+        Called once in the thread before anything is made.
 
     Examples
     --------
@@ -33,9 +35,11 @@ class Feed:
     [0, 1, 2]
     """
 
-    def __init__(self, make: Callable[[int], Batch], last: int, ahead: int = 2) -> None:
+    def __init__(
+        self, make: Callable[[int], Batch], last: int, ahead: int = 2, prepare: Callable[[], None] | None = None
+    ) -> None:
         self._make, self._last, self._ahead = make, last, ahead
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="exitwave-feed") if ahead else None
+        self._pool = ThreadPoolExecutor(1, "exitwave-feed", initializer=prepare) if ahead else None
         self._ready: dict[int, Future[Batch]] = {}
         self._lock = threading.Lock()
         self.waited = 0.0

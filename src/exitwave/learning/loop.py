@@ -25,6 +25,7 @@ from exitwave.learning.heads import head_loss
 from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.networks import build, channels_last
 from exitwave.learning.schedules import learning_rate_factor
+from exitwave.learning.share import Share
 
 if TYPE_CHECKING:
     from exitwave.learning.training import Training
@@ -60,9 +61,10 @@ class Loop(pl.LightningModule):
         steps: int,
         validation: Mapping[str, Batch],
         feed: Feed,
+        share: Share,
     ) -> None:
         super().__init__()
-        self.spec, self.stream, self.key, self.steps = spec, stream, key, steps
+        self.spec, self.stream, self.key, self.steps, self.share = spec, stream, key, steps, share
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False).eval()
         self.history: list[dict[str, float]] = []
@@ -81,7 +83,7 @@ class Loop(pl.LightningModule):
         """Return the loss of one batch."""
         batch = self.feed.get(step)
         batch = batch.to(self.device)
-        where = self.stream / "augment" / step
+        where = self.share.stream(self.stream / "augment" / step)
         with torch.autocast(self.device.type, enabled=False):
             batch = augment(batch, self.spec.augmentation, self.spec.normalisation, where)
         loss = self._loss(self.network(_last(batch.images)), batch)
@@ -198,7 +200,8 @@ class _Steps(Callback):
         if self.write:
             temporary = self.home / "checkpoint.tmp"
             trainer.save_checkpoint(temporary)
-            temporary.replace(self.home / CHECKPOINT)
+            if trainer.is_global_zero:
+                temporary.replace(self.home / CHECKPOINT)
 
 
 def run(
@@ -213,8 +216,10 @@ def run(
     start: Weights | None,
     *,
     checkpoints: bool,
+    share: Share | None = None,
 ) -> tuple[Weights, list[dict[str, float]], dict[str, Any]]:
     """Train, and return the weights to keep, the history, and what the run itself was like."""
+    share = share or Share()
     per_epoch = max(1, len(source) // spec.batch)
     steps = spec.epochs * per_epoch
     saved = _checkpoint(home / CHECKPOINT, key)
@@ -223,12 +228,12 @@ def run(
         return saved["exitwave"]["best"][1], saved["exitwave"]["history"], {"steps": steps, "resumed": resumed}
     callback = _Steps(home, report, resumed, checkpoints)
     begin = time.perf_counter()
-    make = lambda step: source.batch(step, spec.batch, stream / "batches")  # noqa: E731
-    with _quiet(), Feed(make, last=steps) as feed:
-        loop = Loop(spec, _initial(spec, stream, start), stream, key, steps, validation, feed)
+    make = lambda step: source.batch(share.place(step), spec.batch // share.count, stream / "batches")  # noqa: E731
+    with _quiet(), Feed(make, last=steps, prepare=lambda: share.enter(device)) as feed:
+        loop = Loop(spec, _initial(spec, stream, start), stream, key, steps, validation, feed, share)
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
-            devices=[device.index or 0] if device.type == "cuda" else 1,
+            **share.trainer(device),
             precision=spec.precision,  # type: ignore[arg-type]
             max_epochs=spec.epochs,
             default_root_dir=home,

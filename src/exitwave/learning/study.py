@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
-import numpy as np
 from pydantic import field_validator, model_validator
 
-from exitwave.core import Number, Spec, SpecError, Stream
+from exitwave.core import Number, Spec, SpecError
 from exitwave.learning.training import Training
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-__all__ = ["Condition", "Study", "StudyResult"]
+__all__ = ["Condition", "Study"]
 
 Seed = Annotated[int, Number("a seed", whole=True, fixed=True)]
 
@@ -35,6 +29,10 @@ class Condition(Spec):
         Number of images, drawn anew for every seed; all if None.
     training
         Fields of :class:`Training` that differ from the study's.
+    at
+        Where it stands on the axis of the figure: number of images, dose, share of something.
+    series
+        Conditions of one series are joined by a line there.
 
     Examples
     --------
@@ -46,6 +44,8 @@ class Condition(Spec):
     where: str | None = None
     images: Annotated[int, Number("a number of images", at_least=2, whole=True, fixed=True)] | None = None
     training: dict[str, Any] = {}  # noqa: RUF012
+    at: Annotated[float, Number("a place on the axis", fixed=True)] | None = None
+    series: str = ""
 
 
 class Study(Spec):
@@ -61,6 +61,10 @@ class Study(Spec):
         What is compared, by name.
     training
         Fields of :class:`Training` that all have.
+    judges
+        Folders of labelled micrographs (or benchmark files) that the networks are judged on, by name of the set.
+    axis
+        What ``at`` of the conditions is, for the figure.
 
     Examples
     --------
@@ -73,6 +77,8 @@ class Study(Spec):
     seeds: tuple[Seed, ...]
     conditions: dict[str, Condition]
     training: dict[str, Any] = {}  # noqa: RUF012
+    judges: dict[str, str] = {}  # noqa: RUF012
+    axis: str = ""
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -107,75 +113,3 @@ class Study(Spec):
         from exitwave.dataset.yamlfiles import read_yaml
 
         return cls.parse(read_yaml(Path(path), "a study"))
-
-
-@dataclass(frozen=True, eq=False)
-class StudyResult:
-    """What came of a study.
-
-    Parameters
-    ----------
-    table
-        One row per network and set of real images: condition, seed, images, particle_f1, mean_image_f1,
-        soft_macro_f1, validation_loss, seconds, failed, error. The scores of a failed run are 0.
-    """
-
-    table: pd.DataFrame
-
-    def __repr__(self) -> str:
-        runs = self.table.drop_duplicates(["condition", "seed"])
-        return f"StudyResult({len(runs)} networks, {int(runs['failed'].sum())} failed)"
-
-    def summary(self, score: str = "particle_f1", *, resamples: int = 2000) -> pd.DataFrame:
-        """Return one row per condition and set of images, failed runs counted as scores of 0.
-
-        Columns: runs, failed, median, mean, sd, worst, best, and low and high, the 95 % bootstrap interval of the
-        median over seeds.
-        """
-        import pandas as pd
-
-        rows = []
-        for (condition, images), group in self.table.groupby(["condition", "images"], sort=False):
-            values = group[score].fillna(0.0).to_numpy(float)
-            stream = Stream(len(values)) / "bootstrap" / str(condition).replace("/", "|")
-            draws = stream.generator().integers(len(values), size=(resamples, len(values)))
-            low, high = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975])
-            rows.append(
-                {
-                    "condition": condition,
-                    "images": images,
-                    "runs": len(values),
-                    "failed": int(group["failed"].sum()),
-                    "median": float(np.median(values)),
-                    "mean": float(values.mean()),
-                    "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
-                    "worst": float(values.min()),
-                    "best": float(values.max()),
-                    "low": float(low),
-                    "high": float(high),
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def show(self, score: str = "particle_f1") -> Figure:
-        """Return a figure: every network a dot, every condition a column with its median, a panel for each set."""
-        from matplotlib.figure import Figure
-
-        sets = list(dict.fromkeys(self.table["images"]))
-        names = list(dict.fromkeys(self.table["condition"]))
-        figure = Figure(figsize=(1.6 + max(2.4, 0.9 * len(names)) * len(sets), 3.6), layout="constrained")
-        for axes, images in zip(figure.subplots(1, len(sets), sharey=True, squeeze=False)[0], sets, strict=True):
-            for place, name in enumerate(names):
-                rows = self.table[(self.table["images"] == images) & (self.table["condition"] == name)]
-                values = rows[score].fillna(0.0).to_numpy(float)
-                spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)
-                failed = rows["failed"].to_numpy(bool)
-                axes.plot(place + spread[~failed], values[~failed], "o", ms=5, color="#0072B2", alpha=0.8)
-                axes.plot(place + spread[failed], values[failed], "x", ms=6, color="#D55E00")
-                axes.hlines(np.median(values), place - 0.28, place + 0.28, color="black", lw=1.5)
-            axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
-            axes.set_xlim(-0.6, len(names) - 0.4)
-            axes.set_title(str(images), fontsize=10)
-            axes.grid(axis="y", alpha=0.3)
-        figure.axes[0].set_ylabel(score.replace("_", " ").replace("f1", "F1"))
-        return figure

@@ -16,7 +16,8 @@ import numpy as np
 from exitwave.core import Progress, Reporter, TrainingError, identity
 from exitwave.learning.evaluation import evaluate
 from exitwave.learning.metrics import Scores
-from exitwave.learning.study import Study, StudyResult
+from exitwave.learning.study import Study
+from exitwave.learning.study_result import StudyResult
 from exitwave.learning.training import train
 
 __all__ = ["run_study"]
@@ -86,7 +87,7 @@ def run_study(
         rows += json.loads((place / "result.json").read_text(encoding="utf-8"))["rows"]
     import pandas as pd
 
-    return StudyResult(pd.DataFrame(rows))
+    return StudyResult(pd.DataFrame(rows), study)
 
 
 def _in_turn(tasks: Sequence[tuple[Any, ...]], report: Callable[[int], None]) -> None:
@@ -172,7 +173,8 @@ def _three(scores: Scores) -> dict[str, float | None]:
 
 def _settings(study: Study, name: str) -> dict[str, Any]:
     condition = study.conditions[name]
-    return condition.to_dict() | {"data": condition.data or study.data, "training": study.training_of(name).to_dict()}
+    what = {name: value for name, value in condition.to_dict().items() if name not in ("at", "series")}
+    return what | {"data": condition.data or study.data, "training": study.training_of(name).to_dict()}
 
 
 def _plain(image: Any, mask: Any) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,6 +111,7 @@ def train(
     device: str | torch.device | None = None,
     progress: Reporter | None = None,
     start: Network | None = None,
+    devices: int = 1,
     **fields: Any,
 ) -> Network:
     """Return a network trained on a data set's images.
@@ -137,6 +139,8 @@ def train(
     start
         A network to go on from: fine-tuning, on a user's few labelled images say. Its pixel size and normalisation
         are kept, and unless said otherwise the learning rate is a tenth of the usual.
+    devices
+        Number of GPUs that share every step (on a CPU: of processes); ``batch`` is a multiple of it.
     **fields
         Fields of :class:`Training`.
 
@@ -178,8 +182,9 @@ def train(
         record["start"] = {"identity": start.identity, "record": start.record}
         weights = dict(start.module.state_dict())
     return fit(
-        source, validation, spec, record, stream, folder=folder, device=where, progress=progress, start=weights
-    )
+        source, validation, spec, record, stream,
+        folder=folder, device=where, progress=progress, start=weights, devices=devices,
+    )  # fmt: skip
 
 
 def fit(
@@ -193,6 +198,7 @@ def fit(
     device: str | torch.device | None = None,
     progress: Reporter | None = None,
     start: dict[str, torch.Tensor] | None = None,
+    devices: int = 1,
 ) -> Network:
     """Return a network trained on a source: what ``train`` does once it knows its images.
 
@@ -212,8 +218,11 @@ def fit(
         As in ``train``.
     start
         Weights to start from; random ones if None.
+    devices
+        As in ``train``.
     """
     from exitwave.learning.loop import run
+    from exitwave.learning.share import run_shared
 
     keep_memory()
     where = _device(device)
@@ -221,7 +230,8 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="exitwave-") as scratch:
         home = Path(scratch) if folder is None else Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        weights, history, facts = run(
+        how = run if devices == 1 else partial(run_shared, devices)
+        weights, history, facts = how(
             source, validation, spec, stream, home, key, where, progress, start, checkpoints=folder is not None
         )
     familiar = _profile(source, spec, stream / "profile")

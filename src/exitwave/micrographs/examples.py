@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.files import read
+from exitwave.micrographs.formats import EXTENSIONS
 
 __all__ = ["LabelledPair", "example_files", "labelled_pairs"]
 
@@ -41,7 +42,9 @@ def example_files() -> list[Path]:
     return [_SHIPPED / row["image"] for row in _rows(_SHIPPED)]
 
 
-def labelled_pairs(folder: str | Path | None = None, *, labelled_only: bool = True) -> Iterator[LabelledPair]:
+def labelled_pairs(
+    folder: str | Path | None = None, *, labelled_only: bool = True, pixel_size: float | None = None
+) -> Iterator[LabelledPair]:
     """Yield the labelled micrographs of a folder, or the ten that come with exitwave.
 
     Parameters
@@ -49,9 +52,12 @@ def labelled_pairs(folder: str | Path | None = None, *, labelled_only: bool = Tr
     folder
         A folder with ``index.csv``: columns ``image``, ``mask`` (empty where there is none) and
         ``pixel_size_nm``; every other column is kept in the micrograph's ``metadata["index"]``. A pixel size
-        that is no number counts as unknown.
+        that is no number counts as unknown. Without an ``index.csv``, masks are found by their names:
+        ``NAME_mask.*`` or ``NAME-mask.*`` beside ``NAME.*``, or the same name in ``masks/`` and ``images/``.
     labelled_only
         Whether to leave out micrographs without a mask; otherwise their mask is None.
+    pixel_size
+        Å/px for all, in place of what index and files say.
 
     Raises
     ------
@@ -65,10 +71,10 @@ def labelled_pairs(folder: str | Path | None = None, *, labelled_only: bool = Tr
     ((512, 512), 0.58, dtype('bool'))
     """
     place = _SHIPPED if folder is None else Path(folder)
-    for row in _rows(place):
+    for row in _rows(place) if (place / "index.csv").exists() else _by_name(place):
         if labelled_only and not row.get("mask"):
             continue
-        image = read(place / row["image"], pixel_size=_pixel_size(row))
+        image = read(place / row["image"], pixel_size=pixel_size or _pixel_size(row))
         labelled = replace(image, metadata={**image.metadata, "index": row})
         if not row.get("mask"):
             yield LabelledPair(labelled, None)
@@ -95,6 +101,27 @@ def _rows(folder: Path) -> list[dict[str, str]]:
     if not rows or "image" not in rows[0]:
         raise MicrographError(f"{index} lists no images; it needs the columns image, mask and pixel_size_nm.")
     return rows
+
+
+def _by_name(folder: Path) -> list[dict[str, str]]:
+    """Return the rows that an index of the folder would have, masks found by their names."""
+    if not folder.is_dir():
+        raise MicrographError(f"{folder} is no folder; give a folder with images and masks.")
+    inside = {side: folder / side for side in ("images", "masks")}
+    if all(path.is_dir() for path in inside.values()):
+        masks = {path.stem: path for path in sorted(inside["masks"].iterdir())}
+        rows = [(path, masks.get(path.stem)) for path in sorted(inside["images"].iterdir())]
+    else:
+        known = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS]
+        masks = {path.stem[:-5]: path for path in known if path.stem.lower().endswith(("_mask", "-mask"))}
+        rows = [(path, masks.get(path.stem)) for path in known if path not in masks.values()]
+    if not any(mask for _, mask in rows):
+        raise MicrographError(
+            f"{folder} has no index.csv and no masks that could be told by their names; call the mask of NAME.tif "
+            "NAME_mask.png, or put both under one name into images/ and masks/."
+        )
+    relative = [(image.relative_to(folder), mask and mask.relative_to(folder)) for image, mask in rows]
+    return [{"image": str(image), "mask": str(mask or "")} for image, mask in relative]
 
 
 def _pixel_size(row: dict[str, str]) -> float | None:

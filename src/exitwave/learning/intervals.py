@@ -1,0 +1,94 @@
+"""Scores with the intervals that resampled micrographs give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core import Stream
+from exitwave.learning.metrics import LEAST_PIXELS
+
+__all__ = ["Interval", "bootstrap"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score with the interval that resampled micrographs give it.
+
+    Parameters
+    ----------
+    value, low, high
+        The score, and the ends of the interval.
+    level
+        Share of the resampled scores that lie between them.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float = 0.95
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def bootstrap(
+    maps: list[NDArray[np.float32]],
+    masks: list[NDArray[np.bool_]],
+    threshold: float,
+    stream: Stream,
+    resamples: int = 2000,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Return the three F1 with percentile intervals over images drawn with replacement.
+
+    Each image enters with its sums over pixels, so that a resample costs nothing.
+    """
+    sums = np.array([_sums(found, truth, threshold) for found, truth in zip(maps, masks, strict=True)])
+    draws = (stream / "bootstrap").generator().integers(len(sums), size=(resamples, len(sums)))
+    out = {}
+    for name, statistic in _STATISTICS.items():
+        values = statistic(sums[draws])
+        values = values[np.isfinite(values)]
+        here = float(statistic(sums[None])[0])
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if values.size else (np.nan, np.nan)
+        out[name] = Interval(here, float(low), float(high), level)
+    return out
+
+
+def _sums(found: NDArray[np.float32], truth: NDArray[np.bool_], threshold: float) -> list[float]:
+    hard, soft = found >= threshold, found.astype(np.float64)
+    hit = float((hard & truth).sum())
+    return [
+        hit, float(hard.sum()) - hit, float(truth.sum()) - hit,
+        soft[truth].sum(), soft.sum(), float(truth.sum()),
+        (1 - soft[~truth]).sum(), (1 - soft).sum(), float((~truth).sum()),
+    ]  # fmt: skip
+
+
+def _pooled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    hit, false, missed = (sums[..., index].sum(axis=-1) for index in range(3))
+    total = 2 * hit + false + missed
+    return np.asarray(np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0))
+
+
+def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    hit, false, missed, pixels = (sums[..., index] for index in (0, 1, 2, 5))
+    total = 2 * hit + false + missed
+    single = np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0)
+    counted = pixels > LEAST_PIXELS
+    number = counted.sum(axis=-1)
+    mean = np.where(counted, single, 0.0).sum(axis=-1) / np.maximum(number, 1)
+    return np.asarray(np.where(number > 0, mean, np.nan))
+
+
+def _soft(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    s = [sums[..., index].sum(axis=-1) for index in range(3, 9)]
+    particle = (2 * s[0] + 1e-7) / (s[1] + s[2] + 1e-7)
+    background = (2 * s[3] + 1e-7) / (s[4] + s[5] + 1e-7)
+    return np.asarray((particle + background) / 2)
+
+
+_STATISTICS = {"particle_f1": _pooled, "mean_image_f1": _mean, "soft_macro_f1": _soft}

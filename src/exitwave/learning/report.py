@@ -1,0 +1,107 @@
+"""The page that shows a network's scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from exitwave.core import TrainingError
+from exitwave.core.pages import Section, write_page
+from exitwave.learning.metrics import particle_f1
+
+if TYPE_CHECKING:
+    from exitwave.learning.evaluation import Evaluation, Scored
+
+__all__ = ["outlines", "reliability", "thresholds", "write_report"]
+
+FOUND, TRUE = "#D55E00", "#0072B2"  # Okabe & Ito
+
+
+def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
+    """Write an evaluation as one HTML page."""
+    scored = evaluation.images
+    overall = [
+        {"score": name, "value": interval.value, "from": interval.low, "to": interval.high}
+        for name, interval in evaluation.intervals.items()
+    ]
+    overall.append({"score": "iou", "value": evaluation.scores.iou, "from": float("nan"), "to": float("nan")})
+    overall += [
+        {"score": name, "value": value, "from": float("nan"), "to": float("nan")}
+        for name, value in evaluation.objects.items()
+    ]
+    rows = [{str(name): _plain(value) for name, value in row.items()} for row in evaluation.table.to_dict("records")]
+    sections = [
+        Section(
+            "All images together",
+            "particle_f1 pools all pixels; mean_image_f1 is the mean over images with more than 400 particle pixels; "
+            "soft_macro_f1 is the mean over both classes of the F1 of probabilities. From and to are the ends of the "
+            "95 % interval that resampled images give. count is found over true particles, diameter the relative "
+            "error of their mean diameter.",
+            rows=overall,
+        ),
+        Section(
+            "Image by image",
+            f"Orange: the network. Blue, dashed: the mask. {len(scored)} images.",
+            figures={one.name: outlines(one) for one in scored},
+            rows=rows,
+        ),
+        Section(
+            "Probabilities",
+            "Left: share of true particle pixels among those with a stated probability. Right: particle F1 where "
+            "another threshold is taken.",
+            figures={"Reliability": reliability(scored), "Thresholds": thresholds(scored)},
+        ),
+    ]
+    return write_page(path, title, repr(evaluation), sections, error=TrainingError)
+
+
+def outlines(one: Scored) -> Figure:
+    """Return a figure of an image with the outlines of prediction and mask."""
+    height, width = one.array.shape
+    figure = Figure(figsize=(6, 6 * height / width), layout="constrained")
+    axes = figure.add_subplot()
+    low, high = np.percentile(one.array, [0.5, 99.5])
+    extent = (0, width * one.pixel_size / 10, height * one.pixel_size / 10, 0)
+    axes.imshow(one.array, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent)
+    for values, colour, style in ((one.probability - 0.5, FOUND, "solid"), (one.mask - 0.5, TRUE, "dashed")):
+        if values.min() < 0 < values.max():
+            axes.contour(values, [0], colors=colour, linestyles=style, linewidths=1.2, extent=extent, origin=None)
+    axes.set_xlabel("nm")
+    axes.set_title(f"{one.name}: particle F1 {particle_f1([one.probability], [one.mask]):.3f}", fontsize=10)
+    return figure
+
+
+def reliability(scored: tuple[Scored, ...], bins: int = 15) -> Figure:
+    """Return the share of particle pixels against the stated probability, all images together."""
+    number, true, stated = np.zeros(bins), np.zeros(bins), np.zeros(bins)
+    for one in scored:
+        index = np.minimum((one.probability * bins).astype(int), bins - 1).ravel()
+        number += np.bincount(index, minlength=bins)
+        true += np.bincount(index, weights=one.mask.ravel().astype(float), minlength=bins)
+        stated += np.bincount(index, weights=one.probability.ravel().astype(float), minlength=bins)
+    there = number > 0
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.6", lw=1)
+    axes.plot(stated[there] / number[there], true[there] / number[there], "o-", color=TRUE)
+    axes.set(xlabel="stated probability", ylabel="share of particle pixels", xlim=(0, 1), ylim=(0, 1))
+    return figure
+
+
+def thresholds(scored: tuple[Scored, ...]) -> Figure:
+    """Return the pooled particle F1 against the threshold."""
+    maps, masks = [one.probability for one in scored], [one.mask for one in scored]
+    values = np.linspace(0.05, 0.95, 19)
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(values, [particle_f1(maps, masks, float(value)) for value in values], "o-", color=TRUE)
+    axes.set(xlabel="threshold", ylabel="particle F1, pooled", xlim=(0, 1), ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
