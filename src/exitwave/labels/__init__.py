@@ -1,24 +1,58 @@
-"""Labels from physics: rules that say which pixels are particle, and which particle."""
+"""Labels from physics: rules that say which pixels are particle, which particle, and what is to be seen of it."""
 
-from exitwave.labels.base import RULES, Rule, rule
-from exitwave.labels.boundaries import Distance, Soft
+from exitwave.imaging.projection import atomic_volume, projected_thickness
+from exitwave.labels.base import RULES, Rule, rule, rules
+from exitwave.labels.bias import BiasReport, bias_report
+from exitwave.labels.boundaries import Distance, Hull, Soft
+from exitwave.labels.columns import (
+    ColumnAtoms,
+    ColumnNumbers,
+    ColumnPeaks,
+    Columns,
+    ColumnSpecies,
+    atom_columns,
+)
+from exitwave.labels.fringes import FringeOrientation, Fringes, LatticeVisible, fringes
+from exitwave.labels.instances import Grains, Instances, Overlap
 from exitwave.labels.labels import Labels, label
-from exitwave.labels.projection import atomic_volume, projected_thickness
-from exitwave.labels.rules import Grains, Instances, Phase, Projected, Thickness
+from exitwave.labels.lattice import Orientation, orientation
+from exitwave.labels.planes import PlanarFault, Planes, planar_faults
+from exitwave.labels.rules import Phase, PhaseThickness, Projected, Thickness
 
 __all__ = [
     "RULES",
+    "BiasReport",
+    "ColumnAtoms",
+    "ColumnNumbers",
+    "ColumnPeaks",
+    "ColumnSpecies",
+    "Columns",
     "Distance",
+    "FringeOrientation",
+    "Fringes",
     "Grains",
+    "Hull",
     "Instances",
     "Labels",
+    "LatticeVisible",
+    "Orientation",
+    "Overlap",
     "Phase",
+    "PhaseThickness",
+    "PlanarFault",
+    "Planes",
     "Projected",
     "Rule",
     "Soft",
     "Thickness",
+    "atom_columns",
     "atomic_volume",
+    "bias_report",
+    "fringes",
     "label",
+    "orientation",
+    "planar_faults",
     "projected_thickness",
     "rule",
+    "rules",
 ]

@@ -1,4 +1,4 @@
-"""Label rules for outlines: how far from one, and how sure of it."""
+"""Label rules for outlines: the hull of the atoms, how far from an outline, and how sure of it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import LabelError, Number
-from exitwave.labels.base import Rule
+from exitwave.imaging.projection import unwrapped
+from exitwave.labels.base import Covering, Rule, binary, field_box, particles
 from exitwave.labels.rules import Projected, Thickness
 
 if TYPE_CHECKING:
     from exitwave.scattering import ExitWave
 
-__all__ = ["Distance", "Soft"]
+__all__ = ["Distance", "Hull", "Soft"]
 
 
-class Distance(Rule):
+class Distance(Covering):
     """Signed distance in Å to the outline of the ``thickness`` rule: positive in particles, negative outside.
 
     The field is periodic. Where there is no outline every distance is ± ``limit``.
@@ -26,6 +27,8 @@ class Distance(Rule):
     ----------
     minimum
         Thickness that makes a particle, Å.
+    blur
+        Standard deviation in Å of the Gaussian that merges columns.
     limit
         Distances are cut to ± this, Å.
 
@@ -37,7 +40,6 @@ class Distance(Rule):
 
     rule: Literal["distance"] = "distance"
     version: Literal[1] = 1
-    minimum: Annotated[float, Number("a minimum thickness", "Å", above=0, fixed=True)] = 5.0
     limit: Annotated[float, Number("a limit", "Å", above=0, fixed=True)] = 20.0
     dtype: ClassVar[str] = "float32"
 
@@ -45,7 +47,7 @@ class Distance(Rule):
         """Return Å, float32 (y, x)."""
         from scipy.ndimage import distance_transform_edt
 
-        mask = Thickness(minimum=self.minimum).compute(wave) > 0
+        mask = Thickness(minimum=self.minimum, blur=self.blur).compute(wave) > 0
         margin = [min(int(np.ceil(self.limit / s)) + 1, n) for s, n in zip(wave.sampling, mask.shape, strict=True)]
         wide = np.pad(mask, [(m, m) for m in margin], mode="wrap")
         inside, outside = (distance_transform_edt(part, sampling=wave.sampling) for part in (wide, ~wide))
@@ -87,3 +89,65 @@ class Soft(Rule):
             raise LabelError(f"full is {self.full:g} Å and none {self.none:g} Å; full is the larger of the two.")
         thickness = Projected().compute(wave)
         return np.clip((thickness - self.none) / (self.full - self.none), 0, 1).astype(np.float32)
+
+
+class Hull(Rule):
+    """The outlines of the particles as bodies: the convex hull of each particle's atoms, seen along the beam.
+
+    It depends on no thickness and no wave. The hull of the atoms' centres is widened by ``radius``. Of a particle
+    that is not convex it fills the hollows. A particle that goes over the border of the field comes in at the
+    opposite one.
+
+    Parameters
+    ----------
+    radius
+        What is added to the centres of the outermost atoms, Å.
+
+    Examples
+    --------
+    >>> Hull().key
+    'hull'
+    """
+
+    rule: Literal["hull"] = "hull"
+    version: Literal[1] = 1
+    radius: Annotated[float, Number("a radius", "Å", at_least=0, at_most=10, fixed=True)] = 1.0
+
+    def compute(self, wave: ExitWave) -> NDArray[Any]:
+        """Return 0 and 1, uint8 (y, x)."""
+        rows, columns = wave.array.shape[1:]
+        result = np.zeros((rows, columns), dtype=bool)
+        box = np.array(field_box(wave))
+        step = np.array(wave.sampling[::-1])
+        for particle in (part for part in particles(wave) if len(part)):
+            points = unwrapped(particle.positions, box)[:, :2]
+            low = np.floor((points.min(0) - self.radius) / step).astype(int)
+            high = np.ceil((points.max(0) + self.radius) / step).astype(int)
+            x, y = (np.arange(a, b + 1) for a, b in zip(low, high, strict=True))
+            inside = _within(points, x * step[0], y * step[1], self.radius)
+            iy, ix = np.nonzero(inside)
+            result[y[iy] % rows, x[ix] % columns] = True
+        return binary(result)
+
+
+def _within(points: NDArray[np.float64], x: NDArray[Any], y: NDArray[Any], radius: float) -> NDArray[np.bool_]:
+    """Return which points of a grid (y, x) are within ``radius`` of the convex hull of points (n, 2)."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        hull = ConvexHull(points)
+    except (QhullError, ValueError):  # fewer than three points, or all on a line
+        corners = points[np.lexsort(points.T)][[0, -1]]
+        inside = np.zeros((len(y), len(x)), dtype=bool)
+    else:
+        corners = points[hull.vertices]
+        height = (
+            hull.equations[:, :1, None] * x + hull.equations[:, 1:2, None] * y[:, None] + hull.equations[:, 2:, None]
+        )
+        inside = (height <= 0).all(axis=0)
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        edge = end - start
+        dx, dy = x - start[0], (y - start[1])[:, None]
+        along = np.clip((dx * edge[0] + dy * edge[1]) / max(float(edge @ edge), 1e-12), 0, 1)
+        inside |= (dx - along * edge[0]) ** 2 + (dy - along * edge[1]) ** 2 <= radius**2
+    return inside

@@ -24,6 +24,7 @@ __all__ = ["Labels", "label"]
 
 # Okabe & Ito: told apart with any colour vision
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+_OUTLINES = 40  # regions that can be told apart by outlines
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,33 +61,61 @@ class Labels:
         return f"Labels({', '.join(self.maps)}; {self.pixel_size:.4g} Å/px)"
 
     def show(self, image: Micrograph | NDArray[Any] | None = None) -> Figure:
-        """Return a figure with the outlines of every map on the image (on the map itself without one)."""
+        """Return a figure of every map on the image (by itself without one).
+
+        Regions are drawn as outlines, each in its own colour; maps of measured values, and maps of very many
+        regions, as colours.
+        """
         from matplotlib.figure import Figure
 
         array = np.asarray(getattr(image, "array", image)) if image is not None else None
         count = max(len(self.maps), 1)
-        figure = Figure(figsize=(5 * count, 5), layout="constrained")
-        for axes, (name, values) in zip(np.ravel(figure.subplots(1, count)), self.maps.items(), strict=False):
+        columns = min(count, 4)
+        rows = -(-count // columns)
+        figure = Figure(figsize=(min(5 * columns, 14), min(5, 14 / columns) * rows * 1.06), layout="constrained")
+        for axes in figure.subplots(rows, columns, squeeze=False).ravel():
+            axes.set_axis_off()
+        for axes, (name, values) in zip(figure.axes, self.maps.items(), strict=False):
             if array is not None:
                 low, high = np.percentile(array, [0.5, 99.5])
                 axes.imshow(array, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
-            else:
-                axes.imshow(values, cmap="gray", interpolation="nearest")
-            outline(axes, values)
+            draw(axes, values, alone=array is None)
             axes.set_title(name)
-            axes.set_axis_off()
         return figure
 
 
-def outline(axes: Any, values: NDArray[Any]) -> None:
-    """Draw the border of every region of a map of whole numbers, each region in its own colour."""
+def draw(axes: Any, values: NDArray[Any], alone: bool = True) -> None:
+    """Draw a label map: outlines of few regions, colours for many regions and for measured values.
+
+    Parameters
+    ----------
+    axes
+        Where to.
+    values
+        The map.
+    alone
+        Whether there is no image below.
+    """
+    from matplotlib.colors import ListedColormap
+
+    opacity = 1.0 if alone else 0.55
     if values.dtype.kind == "f":
+        axes.imshow(values, cmap="cividis", alpha=opacity, interpolation="nearest")
         return
-    for index in np.unique(values[values > 0]):
+    regions = np.unique(values[values > 0])
+    if len(regions) > _OUTLINES:
+        shown = np.ma.masked_equal(np.where(values > 0, (values.astype(np.int64) - 1) % len(_COLOURS) + 1, 0), 0)
+        if alone:
+            axes.imshow(np.zeros_like(values), cmap="gray")
+        colours = ListedColormap(_COLOURS)
+        axes.imshow(shown, cmap=colours, vmin=1, vmax=len(_COLOURS), alpha=max(opacity, 0.8), interpolation="nearest")
+        return
+    if alone:
+        axes.imshow(values, cmap="gray", interpolation="nearest")
+    for index in regions:
         colour = _COLOURS[(int(index) - 1) % len(_COLOURS)]
-        if (values == index).all():
-            continue
-        axes.contour((values == index).astype(float), levels=[0.5], colors=[colour], linewidths=1.2)
+        if not (values == index).all():
+            axes.contour((values == index).astype(float), levels=[0.5], colors=[colour], linewidths=1.2)
 
 
 def label(wave: ExitWave, rule: str | Mapping[str, Any] | Rule | Sequence[Any] = "phase") -> Labels:

@@ -1,4 +1,4 @@
-"""Label rules: which pixels are particle, and which particle."""
+"""Label rules that say which pixels are particle."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import LabelError, Number
-from exitwave.labels.base import Rule, binary, particles
-from exitwave.labels.projection import atomic_volume, blurred, projected_density, projected_thickness
+from exitwave.imaging.projection import atomic_volume, blurred, projected_thickness
+from exitwave.labels.base import Blur, Covering, Minimum, Rule, binary, field_box, particles
+from exitwave.scattering.electron import interaction_parameter
+from exitwave.scattering.parametrization import parametrization
 
 if TYPE_CHECKING:
     import torch
 
     from exitwave.scattering import ExitWave
 
-__all__ = ["Grains", "Instances", "Phase", "Projected", "Thickness"]
-
-_Minimum = Annotated[float, Number("a minimum thickness", "Å", above=0, fixed=True)]
-_Blur = Annotated[float, Number("a blur", "Å", above=0, fixed=True)]
+__all__ = ["Phase", "PhaseThickness", "Projected", "Thickness"]
 
 
 class Phase(Rule):
@@ -58,21 +57,59 @@ class Phase(Rule):
     rule: Literal["phase"] = "phase"
     version: Literal[1] = 1
     threshold: Annotated[float, Number("a threshold", "rad", above=0, below=pi, fixed=True)] = pi / 12
-    blur: _Blur = 1.0
+    blur: Blur = 1.0
+    level: Annotated[float, Number("a level", above=0, below=1, fixed=True)] = 0.1
+
+    def compute(self, wave: ExitWave) -> NDArray[Any]:
+        """Return 0 and 1, uint8 (y, x); all 0 where there is no particle."""
+        return _over(wave, self.threshold, self.blur, self.level)
+
+
+class PhaseThickness(Covering):
+    r"""Where the phase of the particles' own wave exceeds that of a given thickness of their own material.
+
+    As ``phase``, with the threshold :math:`\theta = \sigma_e V_0\,t_\mathrm{min}` of each particle, whose mean inner
+    potential :math:`V_0 = \frac{h^2}{2\pi m_0 e}\,\bar f_e(0)/\Omega` follows from its atoms; where particles of
+    several materials overlap, V₀ is their mean weighted by thickness.
+
+    Parameters
+    ----------
+    minimum
+        t_min, Å.
+    blur
+        Standard deviation in Å of the Gaussian that closes gaps between columns of atoms.
+    level
+        What the blurred majority must exceed.
+
+    Examples
+    --------
+    >>> PhaseThickness(minimum="0.8 nm").key
+    'phase_thickness'
+    """
+
+    rule: Literal["phase_thickness"] = "phase_thickness"
+    version: Literal[1] = 1
+    minimum: Minimum = 9.0
+    blur: Blur = 1.0
     level: Annotated[float, Number("a level", above=0, below=1, fixed=True)] = 0.1
 
     def compute(self, wave: ExitWave) -> NDArray[Any]:
         """Return 0 and 1, uint8 (y, x); all 0 where there is no particle."""
         shape = tuple(wave.array.shape[1:])
-        if wave.particle is None and wave.structure is not None and not particles(wave):
-            return np.zeros(shape, dtype=np.uint8)
-        phase = np.angle(_refocused(wave).detach().cpu().numpy())
-        over = np.where(phase < -pi / 2, phase + 2 * pi, phase) > self.threshold
-        majority = over.sum(axis=0) * 2 > len(over)
-        return binary(blurred(majority.astype(float), [self.blur / step for step in wave.sampling]) > self.level)
+        potential, total, highest = np.zeros(shape), np.zeros(shape), 0.0
+        factors = parametrization("lobato")
+        for particle in (part for part in particles(wave) if len(part)):
+            volume = atomic_volume(particle.positions, field_box(wave)) * len(particle)
+            own = factors.mean_inner_potential(particle.numbers, volume)
+            thickness = projected_thickness(particle, shape, wave.sampling, 3 * self.blur)
+            potential += own * thickness
+            total += thickness
+            highest = max(highest, own)
+        mean = np.where(total > 1e-3, potential / np.maximum(total, 1e-3), highest)
+        return _over(wave, interaction_parameter(wave.energy) * mean * self.minimum, self.blur, self.level)
 
 
-class Thickness(Rule):
+class Thickness(Covering):
     r"""Where the particles are thicker than a given length, whatever they are made of.
 
     The phase that corresponds to it, :math:`\theta = \sigma_e V_0\,t_\mathrm{min}`, differs from material to
@@ -95,8 +132,6 @@ class Thickness(Rule):
 
     rule: Literal["thickness"] = "thickness"
     version: Literal[1] = 1
-    minimum: _Minimum = 5.0
-    blur: _Blur = 1.5
 
     def compute(self, wave: ExitWave) -> NDArray[Any]:
         """Return 0 and 1, uint8 (y, x)."""
@@ -119,7 +154,7 @@ class Projected(Rule):
 
     rule: Literal["projected"] = "projected"
     version: Literal[1] = 1
-    blur: _Blur = 1.5
+    blur: Blur = 1.5
     dtype: ClassVar[str] = "float32"
 
     def compute(self, wave: ExitWave) -> NDArray[Any]:
@@ -130,86 +165,14 @@ class Projected(Rule):
         return total
 
 
-class Instances(Rule):
-    """Which particle a pixel belongs to: 0 for none, 1 for the first particle of the structure, and so on.
-
-    A particle covers the pixels where it is thicker than ``minimum``. Where several overlap, the one nearest to
-    the exit side of the beam (largest mean z) is on top.
-
-    Parameters
-    ----------
-    minimum
-        Å.
-    blur
-        Standard deviation in Å of the Gaussian that merges columns.
-
-    Examples
-    --------
-    >>> Instances().dtype
-    'uint16'
-    """
-
-    rule: Literal["instances"] = "instances"
-    version: Literal[1] = 1
-    minimum: _Minimum = 5.0
-    blur: _Blur = 1.5
-    dtype: ClassVar[str] = "uint16"
-
-    def compute(self, wave: ExitWave) -> NDArray[Any]:
-        """Return particle numbers, uint16 (y, x)."""
-        found = particles(wave)
-        if len(found) > np.iinfo(np.uint16).max:
-            raise LabelError(f"there are {len(found)} particles; instance labels hold up to 65535.")
-        result = np.zeros(tuple(wave.array.shape[1:]), dtype=np.uint16)
-        order = sorted((i for i in range(len(found)) if len(found[i])), key=lambda i: found[i].positions[:, 2].mean())
-        for index in order:
-            cover = projected_thickness(found[index], result.shape, wave.sampling, self.blur) > self.minimum
-            result[cover] = index + 1
-        return result
-
-
-class Grains(Rule):
-    """Which grain a pixel belongs to: 0 for none, else one more than the structure's grain index.
-
-    Within the pixels where the particles together are thicker than ``minimum``, the grain that is thickest there.
-
-    Parameters
-    ----------
-    minimum
-        Å.
-    blur
-        Standard deviation in Å of the Gaussian that merges columns.
-
-    Examples
-    --------
-    >>> Grains().key
-    'grains'
-    """
-
-    rule: Literal["grains"] = "grains"
-    version: Literal[1] = 1
-    minimum: _Minimum = 5.0
-    blur: _Blur = 1.5
-    dtype: ClassVar[str] = "uint16"
-
-    def compute(self, wave: ExitWave) -> NDArray[Any]:
-        """Return grain numbers, uint16 (y, x)."""
-        shape = tuple(wave.array.shape[1:])
-        best, total = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        result = np.zeros(shape, dtype=np.uint16)
-        for particle in particles(wave):
-            if not len(particle):
-                continue
-            volume = atomic_volume(particle.positions, (shape[1] * wave.sampling[1], shape[0] * wave.sampling[0]))
-            for grain in np.unique(particle.grains):
-                if not 0 <= grain < np.iinfo(np.uint16).max:
-                    raise LabelError(f"a grain has the index {grain}; grain labels hold 0 to 65534.")
-                positions = particle.positions[particle.grains == grain]
-                thickness = volume * projected_density(positions, shape, wave.sampling, self.blur)
-                total += thickness
-                result[thickness > best] = grain + 1
-                best = np.maximum(best, thickness)
-        return np.where(total > self.minimum, result, 0).astype(np.uint16)
+def _over(wave: ExitWave, threshold: float | NDArray[np.float64], blur: float, level: float) -> NDArray[np.uint8]:
+    """Return where the phase of the particles' wave exceeds a threshold in most configurations, after a blur."""
+    if wave.particle is None and wave.structure is not None and not particles(wave):
+        return np.zeros(tuple(wave.array.shape[1:]), dtype=np.uint8)
+    phase = np.angle(_refocused(wave).detach().cpu().numpy())
+    over = np.where(phase < -pi / 2, phase + 2 * pi, phase) > threshold
+    majority = over.sum(axis=0) * 2 > len(over)
+    return binary(blurred(majority.astype(float), [blur / step for step in wave.sampling]) > level)
 
 
 def _refocused(wave: ExitWave) -> torch.Tensor:

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 if TYPE_CHECKING:
     from exitwave.structure import Structure
 
-__all__ = ["atomic_volume", "blurred", "projected_density", "projected_thickness"]
+__all__ = ["atomic_volume", "blurred", "projected_density", "projected_thickness", "unwrapped"]
 
 _PROBE = 2.0  # Å, standard deviation of the Gaussian that measures the density of atoms
 
@@ -110,4 +110,29 @@ def blurred(image: NDArray[np.floating], sigma: Sequence[float]) -> NDArray[np.f
     rows, columns = image.shape
     fy, fx = fft.fftfreq(rows)[:, None] * sigma[0], fft.rfftfreq(columns) * sigma[1]
     result: NDArray[np.float64] = fft.irfft2(fft.rfft2(image) * np.exp(-2 * pi**2 * (fy**2 + fx**2)), s=image.shape)
+    return result
+
+
+def unwrapped(positions: NDArray[np.float64], box: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the positions of a particle in one piece, where it goes over the border of a periodic field.
+
+    Parameters
+    ----------
+    positions
+        (atoms, 3), Å.
+    box
+        Periods along x and y, Å.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unwrapped(np.array([[0.5, 1.0, 0.0], [9.5, 1.0, 0.0], [9.0, 2.0, 0.0]]), (10.0, 10.0))[:, 0]
+    array([10.5,  9.5,  9. ])
+    """
+    result = np.array(positions, dtype=np.float64)
+    for axis, period in enumerate(box):
+        x = np.sort(result[:, axis] % period)
+        gaps = np.diff(x, append=x[0] + period)
+        start = x[(int(gaps.argmax()) + 1) % len(x)]  # the particle begins behind its widest gap
+        result[:, axis] = start + (result[:, axis] - start) % period
     return result
