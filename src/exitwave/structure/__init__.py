@@ -30,6 +30,7 @@ from exitwave.structure.regions import (
 from exitwave.structure.scenes import Scene
 from exitwave.structure.strain import Strained
 from exitwave.structure.structure import Structure
+from exitwave.structure.surfaces import Surface, surface, surface_atoms
 from exitwave.structure.transforms import (
     Transform,
     affine,
@@ -74,6 +75,7 @@ __all__ = [
     "Structure",
     "Substituted",
     "SupportedParticles",
+    "Surface",
     "Terrain",
     "Transform",
     "Union",
@@ -93,6 +95,8 @@ __all__ = [
     "reflection",
     "rotation",
     "rotation_between",
+    "surface",
+    "surface_atoms",
     "translation",
     "uniform_quaternion",
 ]

@@ -151,48 +151,59 @@ def neighbours(
     """
     atoms = len(fractional)
     slots, first, members = _sorted(fractional, shape)
+    # places side by side in memory, in the order of the grid
+    places = np.empty((atoms, 3))
+    for m in range(atoms):
+        for axis in range(3):
+            place = 0.0
+            for k in range(3):
+                place += fractional[members[m], k] * cell[k, axis]
+            places[m, axis] = place
+    at = np.empty(atoms, dtype=np.int64)
+    for m in range(atoms):
+        at[members[m]] = m
     starts = np.zeros(atoms + 1, dtype=np.int64)
     capacity = 16 * atoms + 64
-    others = np.empty(capacity, dtype=np.int32)
-    vectors = np.empty((capacity, 3))
-    count = 0
-    x = np.empty(3)
+    others, vectors = np.empty(capacity, dtype=np.int32), np.empty((capacity, 3))
+    count, limit = 0, cutoff * cutoff
     for a in range(atoms):
-        slot = slots[a]
-        place = (slot // (shape[1] * shape[2]), slot // shape[2] % shape[1], slot % shape[2])
+        slot, here = slots[a], at[a]
+        place_i, place_j, place_k = slot // (shape[1] * shape[2]), slot // shape[2] % shape[1], slot % shape[2]
         for di in range(-reach[0], reach[0] + 1):
-            i, u = (place[0] + di) % shape[0], (place[0] + di) // shape[0]
+            i, u = _folded(place_i + di, shape[0])
             if u != 0 and not pbc[0]:
                 continue
             for dj in range(-reach[1], reach[1] + 1):
-                j, v = (place[1] + dj) % shape[1], (place[1] + dj) // shape[1]
+                j, v = _folded(place_j + dj, shape[1])
                 if v != 0 and not pbc[1]:
                     continue
+                row = (i * shape[1] + j) * shape[2]
                 for dk in range(-reach[2], reach[2] + 1):
-                    k, w = (place[2] + dk) % shape[2], (place[2] + dk) // shape[2]
-                    if w != 0 and not pbc[2]:
-                        continue
-                    there = (i * shape[1] + j) * shape[2] + k
-                    for m in range(first[there], first[there + 1]):
-                        b = members[m]
-                        if a == b and u == 0 and v == 0 and w == 0:
+                    k, w = _folded(place_k + dk, shape[2])
+                    # cells above one another lie side by side in memory: one run of them, and each image alone
+                    bottom, top = row + k, row + k + 1
+                    if w == 0:
+                        if dk != 0:
                             continue
-                        f = fractional[b, 0] + u - fractional[a, 0]
-                        g = fractional[b, 1] + v - fractional[a, 1]
-                        h = fractional[b, 2] + w - fractional[a, 2]
-                        square = 0.0
-                        for axis in range(3):
-                            x[axis] = f * cell[0, axis] + g * cell[1, axis] + h * cell[2, axis]
-                            square += x[axis] * x[axis]
-                        if square <= cutoff * cutoff:
-                            if count == capacity:
-                                capacity *= 2
-                                more, longer = np.empty(capacity, dtype=np.int32), np.empty((capacity, 3))
-                                more[:count], longer[:count] = others, vectors
-                                others, vectors = more, longer
-                            others[count] = b
-                            vectors[count] = x
-                            count += 1
+                        bottom, top = row + max(k - reach[2], 0), row + min(k + reach[2], shape[2] - 1) + 1
+                    elif not pbc[2]:
+                        continue
+                    x0 = u * cell[0, 0] + v * cell[1, 0] + w * cell[2, 0] - places[here, 0]
+                    y0 = u * cell[0, 1] + v * cell[1, 1] + w * cell[2, 1] - places[here, 1]
+                    z0 = u * cell[0, 2] + v * cell[1, 2] + w * cell[2, 2] - places[here, 2]
+                    for m in range(first[bottom], first[top]):
+                        x, y, z = places[m, 0] + x0, places[m, 1] + y0, places[m, 2] + z0
+                        square = x * x + y * y + z * z
+                        if square > limit or (m == here and u == 0 and v == 0 and w == 0):
+                            continue
+                        if count == capacity:
+                            capacity *= 2
+                            more, longer = np.empty(capacity, dtype=np.int32), np.empty((capacity, 3))
+                            more[:count], longer[:count] = others, vectors
+                            others, vectors = more, longer
+                        others[count] = members[m]
+                        vectors[count, 0], vectors[count, 1], vectors[count, 2] = x, y, z
+                        count += 1
         starts[a + 1] = count
     return starts, others[:count].copy(), vectors[:count].copy()
 

@@ -17,6 +17,7 @@ __all__ = ["CLASSES", "Neighbours", "common_neighbour_classes", "coordination", 
 CLASSES = ("other", "fcc", "hcp", "bcc", "icosahedral")
 # midway between the first and the second shell of fcc, in units of the nearest-neighbour distance
 FCC_CUTOFF = (1 + 2**0.5) / 2
+SAMPLE = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,16 +136,28 @@ def common_neighbour_classes(structure: Structure, cutoff: float | None = None) 
 
 
 def nearest_distance(structure: Structure) -> float:
-    """Return the median distance of the atoms to their nearest neighbours, Å."""
+    """Return the median distance to the nearest neighbour, over up to 2000 atoms spread through the list, Å."""
+    from scipy.spatial import cKDTree
+
+    from exitwave.structure.periodic import with_images
+
+    if not len(structure):
+        raise StructureError("the structure has no atoms, so no distances; give a cutoff.")
+    sample = structure.positions[np.unique(np.linspace(0, len(structure) - 1, SAMPLE).astype(np.int64))]
     density = len(structure) / abs(float(np.linalg.det(structure.cell)))
-    reach = 1.5 * density ** (-1 / 3)
-    for _ in range(20):
-        sample = neighbours(structure, reach)
-        if (sample.counts > 0).mean() > 0.5:
-            nearest = np.full(len(structure), np.inf)
-            np.minimum.at(nearest, sample.centres, sample.distances)
-            return float(np.median(nearest[np.isfinite(nearest)]))
-        reach *= 1.5
+    reach = min(2.5 * density ** (-1 / 3), float(np.linalg.norm(structure.cell, axis=1).min()))
+    longest = float(np.linalg.norm(structure.cell.sum(axis=0))) + reach
+    while True:
+        places, _ = with_images(structure.positions, structure.cell, structure.pbc, reach)
+        nearest = cKDTree(places).query(sample, k=2)[0][:, 1]
+        median = float(np.median(nearest))
+        if median <= reach:
+            return median
+        if reach > longest:
+            break
+        reach *= 2
+    if np.isfinite(median):
+        return median
     raise StructureError("the atoms are too far apart to have neighbours; give a cutoff.")
 
 
