@@ -1,11 +1,15 @@
 """The commands as a user types them, on things small enough to be quick."""
 
+import contextlib
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
+
+from exitwave.cli.app import main
 
 RECIPE = """
 seed: 3
@@ -21,12 +25,23 @@ images: {per_structure: 2, dose: 800}
 
 
 def exitwave(*arguments, code=0, cwd=None):
-    command = [sys.executable, "-m", "exitwave", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
-    text = done.stdout + done.stderr
-    assert done.returncode == code, text
-    assert "Traceback" not in text, text
-    return text
+    """Run the command line in this process, as its entry point does, and return all that it printed."""
+    printed = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+        contextlib.chdir(cwd or "."),
+    ):
+        patch.setattr(sys, "argv", ["exitwave", *map(str, arguments)])
+        patch.setenv("COLUMNS", "200")
+        try:
+            main()
+            ended = 0
+        except SystemExit as end:
+            ended = end.code or 0
+    assert ended == code, printed.getvalue()
+    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +110,6 @@ def test_atoms_to_image(made):
     ],
 )
 def test_a_wrong_recipe_is_refused_before_anything_runs(tmp_path, change, sentence):
-    import yaml
-
     def merged(old, new):
         if isinstance(old, dict) and isinstance(new, dict):
             return old | {key: merged(old.get(key), value) for key, value in new.items()}
@@ -109,8 +122,13 @@ def test_a_wrong_recipe_is_refused_before_anything_runs(tmp_path, change, senten
     assert not (tmp_path / "data").exists()
 
 
+def test_the_command_is_installed():
+    done = subprocess.run([sys.executable, "-m", "exitwave", "--help"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0
+    assert "demo" in done.stdout
+
+
 def test_options_are_checked(tmp_path):
-    assert "demo" in exitwave("--help")
     assert exitwave("--version").startswith("exitwave ")
     exitwave("demo", "--epochs", "0", code=2, cwd=tmp_path)
     text = exitwave("demo", "--micrographs", "nowhere", "--structures", "2", code=2, cwd=tmp_path)

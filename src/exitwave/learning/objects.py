@@ -121,11 +121,15 @@ def particle_scores(found: Sequence[ArrayLike], true: Sequence[ArrayLike], thres
     >>> scores.hits, scores.false, scores.missed, scores.panoptic_quality
     (1, 0, 1, 0.6666666666666666)
     """
+    return _matched([_overlaps(one, other) for one, other in _pairs(found, true)], threshold)
+
+
+def _matched(tables: Sequence[NDArray[np.float64]], threshold: float) -> ParticleScores:
+    """Return how many particles match, given the IoU of found (rows) with true ones (columns) of every image."""
     from scipy.optimize import linear_sum_assignment
 
     hits, false, missed, overlap = 0, 0, 0, 0.0
-    for one, other in _pairs(found, true):
-        table = _overlaps(one, other)
+    for table in tables:
         usable = np.where(table >= threshold, 1 + table, 0.0)  # more matches first, then more overlap
         rows, columns = linear_sum_assignment(-usable)
         matched = table[rows, columns][usable[rows, columns] > 0]
@@ -150,7 +154,8 @@ def average_precision(
     >>> average_precision([true], [true])
     1.0
     """
-    return float(np.mean([particle_scores(found, true, value).average_precision for value in thresholds]))
+    tables = [_overlaps(one, other) for one, other in _pairs(found, true)]
+    return float(np.mean([_matched(tables, value).average_precision for value in thresholds]))
 
 
 def panoptic_quality(found: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> float:
@@ -262,8 +267,8 @@ def _overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the IoU of every found with every true particle."""
     names, a = np.unique(one, return_inverse=True)
     titles, b = np.unique(other, return_inverse=True)
-    shared = np.zeros((len(names), len(titles)))
-    np.add.at(shared, (a.ravel(), b.ravel()), 1)
+    both = a.ravel() * len(titles) + b.ravel()
+    shared = np.bincount(both, minlength=len(names) * len(titles)).reshape(len(names), len(titles)).astype(float)
     union = shared.sum(axis=1)[:, None] + shared.sum(axis=0)[None, :] - shared
     return np.asarray((shared / np.maximum(union, 1))[names != 0][:, titles != 0])
 
