@@ -3,6 +3,7 @@
 from exitwave.dataset.curate import concat, mix
 from exitwave.dataset.dataset import Dataset
 from exitwave.dataset.doctor import Diagnosis, doctor, leakage
+from exitwave.dataset.formats import Format, export, formats, import_images
 from exitwave.dataset.generate import generate
 from exitwave.dataset.plan import Plan, plan
 from exitwave.dataset.recipe import Recipe, shipped_recipes
@@ -12,12 +13,16 @@ from exitwave.dataset.schema import recipe_schema
 __all__ = [
     "Dataset",
     "Diagnosis",
+    "Format",
     "Plan",
     "Recipe",
     "Sample",
     "concat",
     "doctor",
+    "export",
+    "formats",
     "generate",
+    "import_images",
     "leakage",
     "mix",
     "plan",

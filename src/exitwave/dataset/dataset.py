@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,15 +70,15 @@ class Dataset(Selection):
         store, row = self._locate(int(self._rows[index]))
         entry, image = store.entry(row)
         structure = entry["record"]
-        record = structure | {
-            "imaging": image["record"]["imaging"],
-            "streams": structure["streams"] | image["record"]["streams"],
-        }
+        record = structure | image["record"]
+        if "streams" in structure:
+            record["streams"] = structure["streams"] | image["record"].get("streams", {})
         maps = {name: store.label(row, name) for name in _label_names(entry)}
         pixel_size = float(entry["pixel_size"])
+        rules = dict(zip(entry["rules"], structure.get("labels", []), strict=False))
         return Sample(
             image=Micrograph(store.image(row).astype(np.float32), pixel_size, record=record, name=f"image {index}"),
-            labels=Labels(maps, pixel_size, record=dict(zip(entry["rules"], structure["labels"], strict=True))),
+            labels=Labels(maps, pixel_size, record=rules),
             record=record,
         )
 
@@ -152,6 +153,14 @@ class Dataset(Selection):
     def save(self, folder: str | os.PathLike[str], *, progress: Reporter | None = None) -> Dataset:
         """Write this selection as a data set of its own, see :func:`exitwave.dataset.curate.save`."""
         return save(self, folder, progress=progress)
+
+    def export(
+        self, path: str | os.PathLike[str], format: str, *, progress: Reporter | None = None, **options: Any
+    ) -> Path:
+        """Write these images in a format that other programs read, see :func:`exitwave.dataset.export`."""
+        from exitwave.dataset.formats import export
+
+        return export(self, path, format, progress=progress, **options)
 
     def reimage(
         self,

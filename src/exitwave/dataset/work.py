@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +41,8 @@ __all__ = [
     "Failure",
     "Result",
     "Stages",
+    "image_statistics",
+    "label_columns",
     "make_images",
     "make_shard",
     "make_structure",
@@ -193,13 +195,18 @@ def image_entry(number: int, drawn: StructureRecord, record: ImageRecord, array:
     data = record.to_dict()
     structure = drawn.to_dict()
     whole = structure | {"imaging": data["imaging"], "streams": structure["streams"] | data["streams"]}
-    statistics = {"image_mean": float(array.mean(dtype=np.float64)), "image_std": float(array.std(dtype=np.float64))}
     return {
         "index": number,
         "id": identity(whole),
         "record": data,
-        "columns": columns_of(record.imaging) | statistics | {"image_max": float(array.max(initial=0))},
+        "columns": columns_of(record.imaging) | image_statistics(array),
     }
+
+
+def image_statistics(array: NDArray[Any]) -> dict[str, float]:
+    """Return the columns that tell of an image's counts."""
+    mean, deviation = float(array.mean(dtype=np.float64)), float(array.std(dtype=np.float64))
+    return {"image_mean": mean, "image_std": deviation, "image_max": float(array.max(initial=0))}
 
 
 def stack_images(images: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -294,16 +301,22 @@ def _entry(
 
 def structure_columns(drawn: StructureRecord, wave: ExitWave, labels: Labels) -> dict[str, Any]:
     """Return the catalog's columns that belong to a structure."""
-    height, width = wave.array.shape[-2:]
-    columns: dict[str, Any] = {"family": drawn.family, "height": int(height), "width": int(width)}
+    columns: dict[str, Any] = {"family": drawn.family}
     columns |= {name: value for name, value in columns_of(drawn.scattering).items() if value is not None}
     columns |= {name: _number(value) for name, value in drawn.spec.summary().items()}
     columns["atoms"] = len(wave.structure) if wave.structure is not None else None
+    columns |= label_columns(labels, wave.array.shape[-2:])
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def label_columns(labels: Labels, shape: Sequence[int]) -> dict[str, Any]:
+    """Return the columns that tell of the pixels and of the label maps."""
+    columns: dict[str, Any] = {"height": int(shape[0]), "width": int(shape[1])}
     columns["pixel_size"] = float(labels.pixel_size)
     for name, values in labels.maps.items():
         columns[f"{name}_fraction"] = float(np.count_nonzero(values)) / max(values.size, 1)
         columns[f"{name}_max"] = values.max(initial=0).item()
-    return {name: value for name, value in columns.items() if value is not None}
+    return columns
 
 
 def _number(value: Any) -> Any:
