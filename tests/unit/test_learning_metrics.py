@@ -5,6 +5,8 @@ import pytest
 
 from exitwave.core import TrainingError
 from exitwave.learning import evaluate, iou, mean_image_f1, particle_f1, score, soft_macro_f1
+from exitwave.learning.evaluation import Scored
+from exitwave.learning.report import outlines
 
 
 def square(side, size=64):
@@ -90,3 +92,13 @@ def test_evaluate_refuses_what_cannot_be_scored():
         evaluate(Shifted(), [])
     with pytest.raises(TrainingError, match="its mask"):
         evaluate(Shifted(), [((square(3), 0.2), np.zeros((2, 2)))])
+
+
+def test_outlines_lie_on_what_they_outline():
+    mask = np.zeros((60, 80))
+    mask[10:20, 50:70] = 1
+    (axes,) = outlines(Scored("one", mask.astype(np.float32), 2.0, mask.astype(np.float32), mask > 0)).axes
+    for drawn in axes.collections:
+        x, y = np.concatenate([path.vertices for path in drawn.get_paths()]).T
+        assert (x.min(), x.max(), y.min(), y.max()) == pytest.approx((10, 14, 2, 4), abs=0.2)
+    assert axes.images[0].get_extent() == [0, 16, 12, 0]

@@ -66,9 +66,10 @@ def outlines(one: Scored) -> Figure:
     low, high = np.percentile(one.array, [0.5, 99.5])
     extent = (0, width * one.pixel_size / 10, height * one.pixel_size / 10, 0)
     axes.imshow(one.array, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), extent=extent)
+    x, y = ((np.arange(side) + 0.5) * one.pixel_size / 10 for side in (width, height))
     for values, colour, style in ((one.probability - 0.5, FOUND, "solid"), (one.mask - 0.5, TRUE, "dashed")):
         if values.min() < 0 < values.max():
-            axes.contour(values, [0], colors=colour, linestyles=style, linewidths=1.2, extent=extent, origin=None)
+            axes.contour(x, y, values, [0], colors=colour, linestyles=style, linewidths=1.2)
     axes.set_xlabel("nm")
     axes.set_title(f"{one.name}: particle F1 {particle_f1([one.probability], [one.mask]):.3f}", fontsize=10)
     return figure
