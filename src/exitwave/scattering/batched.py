@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import pi
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from exitwave.scattering.electron import interaction_parameter
 from exitwave.scattering.grid import Grid
-from exitwave.scattering.multislice import Beam, crop_spectrum
+from exitwave.scattering.multislice import Beam, Passage, crop_spectrum
 from exitwave.scattering.potential import BETA, WIDTH, phase_filter
 from exitwave.scattering.slicing import SlicedAtoms, slice_atoms
 from exitwave.scattering.unresolved import loss_filter
@@ -47,7 +47,8 @@ class SpreadPlanes:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self._grid, self._count, self._device, self._dtype = grid, len(configurations), device, dtype
+        self.count = len(configurations)
+        self._grid, self._device, self._dtype = grid, device, dtype
         self._half = grid.shape[1] // 2 + 1
         self._elements: list[tuple[NDArray[np.int32], dict[str, torch.Tensor]]] = []
         for number in sorted({group.number for groups in configurations for group in groups}):
@@ -91,7 +92,7 @@ class SpreadPlanes:
             parts = [spectrum * factor for factor in element["filters"]]
             totals = [a + b for a, b in zip(totals, parts, strict=True)] if totals else parts
         if not totals:
-            return [torch.zeros((self._count, ny, nx), device=self._device, dtype=self._dtype)] * self._rows
+            return [torch.zeros((self.count, ny, nx), device=self._device, dtype=self._dtype)] * self._rows
         return [torch.fft.irfft2(total, s=(ny, nx), norm="forward") for total in totals]
 
     def _spread(self, element: dict[str, torch.Tensor], low: int, high: int, plane: int) -> torch.Tensor:
@@ -101,7 +102,7 @@ class SpreadPlanes:
         along_x, ix = _spread_axis(element["x"][low:high], nx)
         values = share[:, :, None] * (along_y[:, :, None] * along_x[:, None, :]).to(self._dtype)
         places = (element["image"][low:high, None, None] * ny + iy[:, :, None]) * nx + ix[:, None, :]
-        size = self._count * ny * nx
+        size = self.count * ny * nx
         if self._dtype == torch.float32:
             counts = torch.zeros(size, device=self._device, dtype=torch.int32)
             counts.index_add_(0, places.reshape(-1), (values / _STEP).round().to(torch.int32).reshape(-1))
@@ -110,7 +111,7 @@ class SpreadPlanes:
             wide = torch.zeros(size, device=self._device, dtype=torch.int64)
             wide.index_add_(0, places.reshape(-1), (values / _STEP**2).round().to(torch.int64).reshape(-1))
             flat = wide.to(self._dtype) * _STEP**2
-        return flat.reshape(self._count, ny, nx)
+        return flat.reshape(self.count, ny, nx)
 
 
 class ExactPlanes:
@@ -130,6 +131,7 @@ class ExactPlanes:
         parametrization: str,
         beam: Beam,
     ) -> None:
+        self.count = 1
         self._grid, self._positions = grid, positions
         device, dtype = positions.device, positions.dtype
         ky, kx = (torch.as_tensor(k, device=device, dtype=dtype) for k in grid.frequencies())
@@ -169,7 +171,7 @@ class ExactPlanes:
         return [torch.fft.ifft2(total, norm="forward").real[None] for total in totals]
 
 
-class BatchedMultislice:
+class BatchedMultislice(Passage):
     """Scatter a plane wave through batches of configurations on any device, in single or double precision.
 
     The parameters are those of ``Multislice``, and
@@ -203,31 +205,60 @@ class BatchedMultislice:
         self._parametrization = parametrization
         mask = np.abs(np.fft.fftfreq(grid.shape[1], 1 / grid.shape[1])) <= grid.band_reach()[:, None]
         self._mask = torch.as_tensor(mask, device=device)
+        self._factors: dict[float, torch.Tensor] = {}
 
-    def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
-        """Return the exit waves of configurations, positions (configurations, atoms, 3), on the output grid."""
+    @override
+    def take(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> SpreadPlanes | ExactPlanes:
+        """Return the planes of configurations, positions (configurations, atoms, 3)."""
         groups = [slice_atoms(p, numbers, self.grid, self.thickness) for p in positions]
-        planes = SpreadPlanes(self.grid, groups, self._parametrization, self.beam, self.device, self.dtype)
-        return self._scatter(planes, len(positions))
+        return self.take_groups(groups)
 
-    def _incident(self, count: int, shape: tuple[int, int]) -> torch.Tensor:
+    def take_groups(self, groups: list[list[SlicedAtoms]]) -> SpreadPlanes:
+        """Return the planes of sliced atoms, a list for each wave: of configurations, of structures too."""
+        return SpreadPlanes(self.grid, groups, self._parametrization, self.beam, self.device, self.dtype)
+
+    @override
+    def planes(self, atoms: SpreadPlanes | ExactPlanes) -> list[int]:
+        return atoms.occupied()
+
+    @override
+    def vacuum(self, count: int) -> torch.Tensor:
+        return self._ones(count, self.output.shape)
+
+    @override
+    def enter(self, atoms: SpreadPlanes | ExactPlanes, wave: torch.Tensor | None = None) -> None:
+        self._atoms = atoms
+        self._wave = self._ones(atoms.count, self.grid.shape) if wave is None else wave.to(self.device)
+
+    @override
+    def wave(self) -> torch.Tensor:
+        return self._wave
+
+    @override
+    def step(self, plane: int | None, distance: float) -> None:
+        self._wave = torch.fft.ifft2(self._moved(plane, distance), norm="forward")
+
+    @override
+    def leave(self, plane: int | None, distance: float) -> torch.Tensor:
+        spectrum = crop_spectrum(self._moved(plane, distance), self.output.shape)
+        exit_wave: torch.Tensor = torch.fft.ifft2(spectrum, norm="forward")
+        return exit_wave
+
+    def potential(self, plane: int) -> torch.Tensor:
+        """Return the phases that a plane of the atoms gives, (configurations, y, x) of the inner grid, rad."""
+        phase: torch.Tensor = self._atoms.exponents(plane)[0]
+        return phase
+
+    def _moved(self, plane: int | None, distance: float) -> torch.Tensor:
+        wave = self._wave if plane is None else self._wave * self._transmission(self._atoms.exponents(plane))
+        if distance not in self._factors:
+            self._factors[distance] = self._propagator(distance)
+        moved: torch.Tensor = torch.fft.fft2(wave) * self._factors[distance]
+        return moved
+
+    def _ones(self, count: int, shape: tuple[int, int]) -> torch.Tensor:
         kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
         return torch.ones((count, *shape), dtype=kind, device=self.device)
-
-    def _scatter(self, source: SpreadPlanes | ExactPlanes, count: int) -> torch.Tensor:
-        planes = source.occupied()
-        if not planes:
-            return self._incident(count, self.output.shape)
-        wave = self._incident(count, self.grid.shape)
-        gaps = [(after - plane) * self.thickness for plane, after in pairwise(planes)]
-        gaps.append(self.height - (planes[-1] + 0.5) * self.thickness)
-        factors = {gap: self._propagator(gap) for gap in set(gaps)}
-        for plane, gap in zip(planes[:-1], gaps[:-1], strict=True):
-            spectrum = torch.fft.fft2(wave * self._transmission(source.exponents(plane)))
-            wave = torch.fft.ifft2(spectrum * factors[gap], norm="forward")
-        spectrum = torch.fft.fft2(wave * self._transmission(source.exponents(planes[-1]))) * factors[gaps[-1]]
-        exit_wave: torch.Tensor = torch.fft.ifft2(crop_spectrum(spectrum, self.output.shape), norm="forward")
-        return exit_wave
 
     def _transmission(self, exponents: list[torch.Tensor]) -> torch.Tensor:
         phase = exponents[0]
@@ -247,16 +278,18 @@ class BatchedMultislice:
 class ExactMultislice(BatchedMultislice):
     """The oracle: one configuration at a time, with exact structure factors, differentiable in the positions."""
 
+    @override
     def run(self, positions: NDArray[np.float64] | torch.Tensor, numbers: NDArray[np.int32]) -> torch.Tensor:
         """Return the exit waves of positions (configurations, atoms, 3), an array or a tensor with gradients."""
-        moved = torch.as_tensor(positions).to(device=self.device, dtype=self.dtype)
         if not len(numbers):
-            return self._incident(len(moved), self.output.shape)
-        waves = [self._scatter(self._planes(one, numbers), 1) for one in moved]
-        return torch.cat(waves)
+            return self.vacuum(len(positions))
+        return torch.cat([self.finish(self.take(one[None], numbers)) for one in positions])
 
-    def _planes(self, positions: torch.Tensor, numbers: NDArray[np.int32]) -> ExactPlanes:
-        return ExactPlanes(self.grid, positions, numbers, self.thickness, self._parametrization, self.beam)
+    @override
+    def take(self, positions: NDArray[np.float64] | torch.Tensor, numbers: NDArray[np.int32]) -> ExactPlanes:
+        """Return the planes of the one configuration of positions (1, atoms, 3), which may carry gradients."""
+        moved = torch.as_tensor(positions).to(device=self.device, dtype=self.dtype)
+        return ExactPlanes(self.grid, moved[0], numbers, self.thickness, self._parametrization, self.beam)
 
 
 def _filters(grid: Grid, number: int, parametrization: str, beam: Beam, spread: bool) -> NDArray[np.float64]:

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from exitwave.core import ScatteringError, number, word
 from exitwave.scattering.batched import BatchedMultislice, ExactMultislice
 from exitwave.scattering.grid import Grid
 from exitwave.scattering.memory import available_memory
 from exitwave.scattering.multislice import Beam, Multislice
+from exitwave.scattering.packed import can_pack
 from exitwave.scattering.spec import Scattering
 
 if TYPE_CHECKING:
     from exitwave.structure.structure import Structure
 
-__all__ = ["Engine", "make_engine"]
+__all__ = ["make_engine"]
 
 _LARGEST_BATCH = 64
 _BYTES_PER_PIXEL = {torch.float32: 88, torch.float64: 168}
-
-
-class Engine(Protocol):
-    """Scatters batches of configurations."""
-
-    batch: int
-
-    def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
-        """Return the exit waves (configurations, y, x) of positions (configurations, atoms, 3)."""
-        ...
 
 
 def make_engine(
@@ -43,7 +33,7 @@ def make_engine(
     waves: int,
     lossy: bool,
     device: str | torch.device | None = None,
-) -> Engine:
+) -> BatchedMultislice | Multislice:
     """Return the engine that a drawn spec asks for.
 
     Parameters
@@ -80,7 +70,7 @@ def make_engine(
     free = available_memory(place)
     if free is not None and kept + each + fixed > free:
         _refuse_memory(inner, output, waves, kept + each + fixed, free)
-    if place.type == "cpu" and dtype == torch.float32:
+    if place.type == "cpu" and dtype == torch.float32 and can_pack(inner):
         return Multislice(inner, output, kinds, name, beam, thickness, height)
     if spec.method == "exact":
         return ExactMultislice(inner, output, name, beam, thickness, height, place, dtype)

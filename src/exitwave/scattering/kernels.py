@@ -1,4 +1,12 @@
-"""Fused single-precision loops of the CPU engine, compiled once and cached."""
+"""Loops of the CPU engine, single precision, compiled once and cached.
+
+Two layouts of a grid (ny, nx) occur, both of sixteen-fold columns as ``fourier`` transforms them:
+
+rows
+    (blocks of 16 rows, points along x, real and imaginary, 16 rows), and for real numbers the same without the third.
+tiles
+    (blocks of 16 frequencies along x, points along y, real and imaginary, 16 frequencies).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +16,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from exitwave.scattering.fourier import backward, forward
+from exitwave.scattering.lanes import load, splat, store, transpose, within
+
 __all__ = [
-    "add_filtered",
-    "propagate",
-    "set_filtered",
+    "filter_tiles",
+    "phases_of_tiles",
+    "propagate_tiles",
     "spread_pair",
     "spread_values",
-    "transmit",
-    "transmit_losing",
-    "unpack",
+    "tiles_of_rows",
+    "transmit_tiles",
 ]
 
 # no reassociation: it would undo the two-step range reduction
@@ -38,7 +48,10 @@ def spread_values(position: Any, beta: float, first: Any, values: Any) -> None:
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def spread_pair(
-    grid: Any,
+    rows: Any,
+    filled: Any,
+    places: Any,
+    size: int,
     first_y: Any,
     first_x: Any,
     values_y: Any,
@@ -47,99 +60,177 @@ def spread_pair(
     weights: Any,
     first: int,
     last: int,
-    plane_a: int,
-    plane_b: int,
+    plane: int,
 ) -> None:
-    """Add atoms to ``grid``: their shares in plane a to its real part, those in plane b to its imaginary part.
+    """Add atoms to ``rows``: their shares in a plane to the real parts, those in the next to the imaginary parts.
 
-    Every atom becomes 6 × 6 points; the complex grid is seen as (ny, 2·nx) floats.
+    Every atom becomes 6 × 6 points. ``filled`` marks the blocks that hold any; ``size`` is the number of rows.
     """
-    ny, width = grid.shape
-    nx = width // 2
-    columns = np.empty(6, np.int64)
-    both = np.empty(12, np.float32)
+    width = len(places)
     for atom in range(first, last):
-        node_a = plane_a - base[atom] + 1
-        node_b = plane_b - base[atom] + 1
-        share_a = np.float32(weights[atom, node_a]) if 0 <= node_a < 4 else np.float32(0.0)
-        share_b = np.float32(weights[atom, node_b]) if 0 <= node_b < 4 else np.float32(0.0)
-        if share_a == 0.0 and share_b == 0.0:
+        node = plane - base[atom] + 1
+        one = np.float32(weights[atom, node]) if 0 <= node < 4 else np.float32(0.0)
+        other = np.float32(weights[atom, node + 1]) if -1 <= node < 3 else np.float32(0.0)
+        if one == 0.0 and other == 0.0:
             continue
-        start = first_x[atom]
-        inside = start >= 0 and start + 6 <= nx
-        if not inside:
+        y = first_y[atom] % size
+        done = 0
+        while done < 6:  # points along y are neighbours within a block
+            block = rows[y // 16]
+            filled[y // 16] = True
+            lane = y % 16
+            count = min(6 - done, 16 - lane, size - y)
             for j in range(6):
-                columns[j] = 2 * ((start + j) % nx)
-        for j in range(6):
-            both[2 * j] = values_x[atom, j] * share_a
-            both[2 * j + 1] = values_x[atom, j] * share_b
-        for i in range(6):
-            row = grid[(first_y[atom] + i) % ny]
-            v = values_y[atom, i]
-            if inside:
-                part = row[2 * start : 2 * start + 12]
-                for j in range(12):
-                    part[j] += v * both[j]
-            else:
-                for j in range(6):
-                    row[columns[j]] += v * both[2 * j]
-                    row[columns[j] + 1] += v * both[2 * j + 1]
+                x = first_x[atom] + j
+                if x >= width:
+                    x -= width
+                elif x < 0:
+                    x += width
+                place = places[x] + lane
+                a = values_x[atom, j] * one
+                b = values_x[atom, j] * other
+                for i in range(count):
+                    block[place + i] += values_y[atom, done + i] * a
+                    block[place + 16 + i] += values_y[atom, done + i] * b
+            done += count
+            y = (y + count) % size
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def unpack(packed: Any, first: Any, second: Any) -> None:
-    """Write the even columns of an array (ny, 2·nx) to one array (ny, nx), the odd ones to another."""
-    ny, nx = first.shape
-    for i in range(ny):
-        row = packed[i]
-        one = first[i]
-        other = second[i]
-        for j in range(nx):
-            one[j] = row[2 * j]
-            other[j] = row[2 * j + 1]
+def tiles_of_rows(
+    rows: Any, filled: Any, tiles: Any, along: Any, lines: Any, size: int, factors: Any, roots: Any, starts: Any
+) -> None:
+    """Transform the blocks of ``rows`` along x into ``tiles`` and empty them.
 
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def set_filtered(total: Any, spectrum: Any, factor: Any) -> None:
-    """Set a total to a spectrum times a real filter (ny, nx), the complex arrays seen as (ny, 2·nx) floats."""
-    ny, nx = factor.shape
-    for i in range(ny):
-        for j in range(nx):
-            total[i, 2 * j] = spectrum[i, 2 * j] * factor[i, j]
-            total[i, 2 * j + 1] = spectrum[i, 2 * j + 1] * factor[i, j]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def add_filtered(total: Any, spectrum: Any, factor: Any) -> None:
-    """Add a spectrum times a real filter to a total, the complex arrays seen as (ny, 2·nx) floats."""
-    ny, nx = factor.shape
-    for i in range(ny):
-        for j in range(nx):
-            total[i, 2 * j] += spectrum[i, 2 * j] * factor[i, j]
-            total[i, 2 * j + 1] += spectrum[i, 2 * j + 1] * factor[i, j]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def transmit(wave: Any, phases: Any) -> None:
-    """Multiply a wave by exp(iφ); the complex wave is seen as (ny, 2·nx) floats, φ is (ny, nx).
-
-    With y = φ/2 reduced to [−π/2, π/2], cos φ = 1 − 2 sin²y and sin φ = 2 sin y cos y, from polynomials.
+    ``along`` are the places of the frequencies of the tiles within a row, ``lines`` those of points along y.
     """
-    ny, nx = phases.shape
-    inverse_period = np.float32(0.15915494309189535)
-    period_high = np.float32(6.28125)
-    period_low = np.float32(1.9353071795864769e-3)
-    rounder = np.float32(12582912.0)  # 1.5 · 2²³: adding and taking it away rounds to a whole number
-    half = np.float32(0.5)
-    one = np.float32(1.0)
-    two = np.float32(2.0)
-    s1, s2, s3, s4 = _S1, _S2, _S3, _S4
-    c1, c2, c3, c4, c5 = _C1, _C2, _C3, _C4, _C5
-    for i in range(ny):
-        row = wave[i]
-        angles = phases[i]
-        for j in range(nx):
-            phi = angles[j]
+    flat = tiles.reshape(-1)
+    span = tiles.shape[1]
+    for block in range(rows.shape[0]):
+        row = rows[block]
+        if filled[block]:
+            forward(row, 0, size, factors, roots, starts)
+        for tile in range(tiles.shape[0]):
+            for part in (0, 16):
+                transpose(row, part, along, 16 * tile, flat, tile * span + part, lines, 16 * block)
+        if filled[block]:
+            row[:] = np.float32(0.0)
+            filled[block] = False
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def filter_tiles(
+    tiles: Any,
+    fresh: bool,
+    last: bool,
+    factor: Any,
+    total: Any,
+    lossy: bool,
+    loss: Any,
+    lost: Any,
+    places: Any,
+    size: int,
+    factors: Any,
+    roots: Any,
+    starts: Any,
+) -> None:
+    """Transform tiles along y; set ``total`` to them times a real factor, or add them; go back if they are the last.
+
+    The same with the factor ``loss`` and the total ``lost``, if lossy.
+    """
+    for tile in range(tiles.shape[0]):
+        values = tiles[tile]
+        forward(values, 0, size, factors, roots, starts)
+        _merge(values, fresh, factor[tile], total[tile], places)
+        if lossy:
+            _merge(values, fresh, loss[tile], lost[tile], places)
+        if last:
+            backward(total[tile], 0, size, factors, roots, starts)
+            if lossy:
+                backward(lost[tile], 0, size, factors, roots, starts)
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def _merge(values: Any, fresh: bool, factor: Any, total: Any, places: Any) -> None:
+    for k in range(len(places)):
+        weight = load(factor, 16 * k)
+        for part in (0, 16):
+            value = load(values, places[k] + part) * weight
+            if not fresh:
+                value = value + load(total, places[k] + part)
+            store(total, places[k] + part, value)
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def phases_of_tiles(
+    tiles: Any,
+    phases: Any,
+    row: Any,
+    along: Any,
+    lines: Any,
+    places: Any,
+    size: int,
+    factors: Any,
+    roots: Any,
+    starts: Any,
+) -> None:
+    """Transform tiles back along x: the real parts become the first of ``phases``, the imaginary parts the second."""
+    flat = tiles.reshape(-1)
+    span = tiles.shape[1]
+    for block in range(phases.shape[1]):
+        for tile in range(tiles.shape[0]):
+            for part in (0, 16):
+                transpose(flat, tile * span + part, lines, 16 * block, row, part, along, 16 * tile)
+        backward(row, 0, size, factors, roots, starts)
+        for which in range(2):
+            values = phases[which, block]
+            for x in range(size):
+                store(values, 16 * x, load(row, places[x] + 16 * which))
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def transmit_tiles(
+    tiles: Any,
+    phases: Any,
+    losses: Any,
+    absorption: float,
+    lossy: bool,
+    row: Any,
+    along: Any,
+    lines: Any,
+    places: Any,
+    size: int,
+    factors: Any,
+    roots: Any,
+    starts: Any,
+) -> None:
+    """Multiply a wave, given by its tiles, by exp(iφ − absorption·φ − l): back along x, multiplied, and there again.
+
+    With y = φ/2 reduced to [−π/2, π/2], cos φ = 1 − 2 sin²y and sin φ = 2 sin y cos y, from polynomials; exp(−a) is
+    the 16th power of a polynomial in a/16.
+    """
+    flat = tiles.reshape(-1)
+    span = tiles.shape[1]
+    inverse_period = splat(np.float32(0.15915494309189535))
+    period_high = splat(np.float32(6.28125))
+    period_low = splat(np.float32(1.9353071795864769e-3))
+    rounder = splat(np.float32(12582912.0))  # 1.5 · 2²³: adding and taking it away rounds to a whole number
+    half, one, two = splat(np.float32(0.5)), splat(np.float32(1.0)), splat(np.float32(2.0))
+    third, quarter, sixteenth = splat(np.float32(1 / 3)), splat(np.float32(0.25)), splat(np.float32(-0.0625))
+    s1, s2, s3, s4 = splat(_S1), splat(_S2), splat(_S3), splat(_S4)
+    c1, c2, c3, c4, c5 = splat(_C1), splat(_C2), splat(_C3), splat(_C4), splat(_C5)
+    share = splat(np.float32(absorption))
+    damped = lossy or absorption != 0.0
+    for block in range(phases.shape[0]):
+        row[:] = np.float32(0.0)
+        for tile in range(tiles.shape[0]):
+            for part in (0, 16):
+                transpose(flat, tile * span + part, lines, 16 * block, row, part, along, 16 * tile)
+        backward(row, 0, size, factors, roots, starts)
+        angles = phases[block]
+        lost = losses[block]
+        for x in range(size):
+            phi = load(angles, 16 * x)
             turns = (phi * inverse_period + rounder) - rounder
             y = half * ((phi - turns * period_high) - turns * period_low)
             z = y * y
@@ -147,89 +238,65 @@ def transmit(wave: Any, phases: Any) -> None:
             cosine = one + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
             s = two * sine * cosine
             c = one - two * sine * sine
-            re = row[2 * j]
-            im = row[2 * j + 1]
-            row[2 * j] = re * c - im * s
-            row[2 * j + 1] = re * s + im * c
+            if damped:
+                a = share * phi
+                if lossy:
+                    a = a + load(lost, 16 * x)
+                a = a * sixteenth
+                damping = one + a * (one + half * a * (one + third * a * (one + quarter * a)))
+                damping = damping * damping
+                damping = damping * damping
+                damping = damping * damping
+                damping = damping * damping
+                s = s * damping
+                c = c * damping
+            place = places[x]
+            re = load(row, place)
+            im = load(row, place + 16)
+            store(row, place, re * c - im * s)
+            store(row, place + 16, re * s + im * c)
+        forward(row, 0, size, factors, roots, starts)
+        for tile in range(tiles.shape[0]):
+            for part in (0, 16):
+                transpose(row, part, along, 16 * tile, flat, tile * span + part, lines, 16 * block)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def transmit_losing(wave: Any, phases: Any, losses: Any, absorption: float, loss: float) -> None:
-    """Multiply a wave by exp(iφ − absorption·φ − loss·l), arrays as in ``transmit``."""
-    ny, nx = phases.shape
-    inverse_period = np.float32(0.15915494309189535)
-    period_high = np.float32(6.28125)
-    period_low = np.float32(1.9353071795864769e-3)
-    rounder = np.float32(12582912.0)
-    half = np.float32(0.5)
-    one = np.float32(1.0)
-    two = np.float32(2.0)
-    third = np.float32(1 / 3)
-    quarter = np.float32(0.25)
-    sixteenth = np.float32(0.0625)
-    share = np.float32(absorption)
-    scale = np.float32(loss)
-    s1, s2, s3, s4 = _S1, _S2, _S3, _S4
-    c1, c2, c3, c4, c5 = _C1, _C2, _C3, _C4, _C5
-    for i in range(ny):
-        row = wave[i]
-        angles = phases[i]
-        lost = losses[i]
-        for j in range(nx):
-            phi = angles[j]
-            turns = (phi * inverse_period + rounder) - rounder
-            y = half * ((phi - turns * period_high) - turns * period_low)
-            z = y * y
-            sine = y + y * z * (s1 + z * (s2 + z * (s3 + z * s4)))
-            cosine = one + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
-            # exp(−a) as the 16th power of a polynomial in a/16
-            a = -(share * phi + scale * lost[j]) * sixteenth
-            damping = one + a * (one + half * a * (one + third * a * (one + quarter * a)))
-            damping = damping * damping
-            damping = damping * damping
-            damping = damping * damping
-            damping = damping * damping
-            s = two * sine * cosine * damping
-            c = (one - two * sine * sine) * damping
-            re = row[2 * j]
-            im = row[2 * j + 1]
-            row[2 * j] = re * c - im * s
-            row[2 * j + 1] = re * s + im * c
+def propagate_tiles(
+    tiles: Any,
+    along_y: Any,
+    along_x: Any,
+    squares: Any,
+    room: Any,
+    back: bool,
+    places: Any,
+    size: int,
+    factors: Any,
+    roots: Any,
+    starts: Any,
+) -> None:
+    """Transform tiles along y, multiply by along_y(k)·along_x(k) within the band, by zero outside, and go back.
 
-
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def propagate(spectrum: Any, factor_y: Any, factor_x: Any, reach: Any) -> None:
-    """Multiply a spectrum by factor_y(ky)·factor_x(kx) within the band, by zero outside.
-
-    The complex arrays are seen as floats, twice as wide; ``reach`` is the number of passed frequencies on either
-    side of zero in each row, −1 for none.
+    ``squares`` are kx² of the frequencies of tiles, ``room`` what the band leaves for them at each ky.
     """
-    ny, width = spectrum.shape
-    nx = width // 2
-    for i in range(ny):
-        n = reach[i]
-        if n < 0:
-            spectrum[i, :] = np.float32(0.0)
-            continue
-        fr = factor_y[2 * i]
-        fi = factor_y[2 * i + 1]
-        last = min(n + 1, nx)
-        first = max(nx - n, last)
-        for j in range(last):
-            gr = fr * factor_x[2 * j] - fi * factor_x[2 * j + 1]
-            gi = fr * factor_x[2 * j + 1] + fi * factor_x[2 * j]
-            re = spectrum[i, 2 * j]
-            im = spectrum[i, 2 * j + 1]
-            spectrum[i, 2 * j] = re * gr - im * gi
-            spectrum[i, 2 * j + 1] = re * gi + im * gr
-        spectrum[i, 2 * last : 2 * first] = np.float32(0.0)
-        for j in range(first, nx):
-            gr = fr * factor_x[2 * j] - fi * factor_x[2 * j + 1]
-            gi = fr * factor_x[2 * j + 1] + fi * factor_x[2 * j]
-            re = spectrum[i, 2 * j]
-            im = spectrum[i, 2 * j + 1]
-            spectrum[i, 2 * j] = re * gr - im * gi
-            spectrum[i, 2 * j + 1] = re * gi + im * gr
+    for tile in range(tiles.shape[0]):
+        values = tiles[tile]
+        forward(values, 0, size, factors, roots, starts)
+        gr = load(along_x, 32 * tile)
+        gi = load(along_x, 32 * tile + 16)
+        square = load(squares, 16 * tile)
+        for k in range(size):
+            place = places[k]
+            fr = splat(along_y[2 * k])
+            fi = splat(along_y[2 * k + 1])
+            hr = within(fr * gr - fi * gi, room[k], square)
+            hi = within(fr * gi + fi * gr, room[k], square)
+            re = load(values, place)
+            im = load(values, place + 16)
+            store(values, place, re * hr - im * hi)
+            store(values, place + 16, re * hi + im * hr)
+        if back:
+            backward(values, 0, size, factors, roots, starts)
 
 
 def _even_coefficients(function: Any, count: int) -> list[np.float32]:

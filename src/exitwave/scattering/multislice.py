@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from exitwave.scattering import kernels
 from exitwave.scattering.electron import interaction_parameter, wavelength
 from exitwave.scattering.grid import Grid
-from exitwave.scattering.packed import PackedPlanes
-from exitwave.scattering.slicing import occupied_planes, slice_atoms
+from exitwave.scattering.packed import Layout, PackedPlanes, SpreadAtoms
+from exitwave.scattering.slicing import slice_atoms
 
-__all__ = ["Beam", "Multislice", "crop_spectrum", "single_thread"]
+__all__ = ["Beam", "Multislice", "Passage", "crop_spectrum", "single_thread"]
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,104 @@ class Beam:
         return factors[0], factors[1]
 
 
-class Multislice:
+class Passage(ABC):
+    """The passage of a wave through planes of atoms: what every engine does alike.
+
+    A wave stands before a plane. ``enter`` places it there, ``step`` passes a plane and goes on to the next, and
+    ``leave`` ends with the exit wave.
+    """
+
+    batch: int
+    grid: Grid
+    output: Grid
+    thickness: float
+    height: float
+
+    @abstractmethod
+    def take(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> Any:
+        """Return what the engine needs of configurations, positions (configurations, atoms, 3)."""
+
+    @abstractmethod
+    def planes(self, atoms: Any) -> list[int]:
+        """Return the planes on which any of the atoms acts, ascending."""
+
+    @abstractmethod
+    def enter(self, atoms: Any, wave: torch.Tensor | None = None) -> None:
+        """Place a wave (configurations, y, x) of the inner grid, or the incident one, before ``atoms``."""
+
+    @abstractmethod
+    def step(self, plane: int | None, distance: float) -> None:
+        """Pass a plane, or none, and go on by a distance in Å."""
+
+    @abstractmethod
+    def wave(self) -> torch.Tensor:
+        """Return the wave that stands before the next plane, (configurations, y, x) of the inner grid."""
+
+    @abstractmethod
+    def leave(self, plane: int | None, distance: float) -> torch.Tensor:
+        """Pass a plane, or none, go on by a distance in Å and return the wave on the output grid."""
+
+    @abstractmethod
+    def vacuum(self, count: int) -> torch.Tensor:
+        """Return exit waves of nothing: exactly one."""
+
+    def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
+        """Return the exit waves of positions (configurations, atoms, 3): complex (configurations, y, x).
+
+        They are on the output grid; without atoms they are exactly one.
+        """
+        atoms = self.take(positions, numbers)
+        return self.finish(atoms) if self.planes(atoms) else self.vacuum(len(positions))
+
+    def finish(
+        self, atoms: Any, start: int | None = None, wave: torch.Tensor | None = None, height: float | None = None
+    ) -> torch.Tensor:
+        """Return the waves at a height (the cell's) of a wave that stands before plane ``start`` (the first)."""
+        planes = self.planes(atoms)
+        self.enter(atoms, wave)
+        last = self.advance(planes, start)
+        end = self.height if height is None else height
+        if last is None:
+            assert start is not None
+            return self.leave(None, end - self.depth(start))
+        return self.leave(last, end - self.depth(last))
+
+    def advance(self, planes: list[int], start: int | None = None, stop: int | None = None) -> int | None:
+        """Go from before plane ``start`` (the first) to before ``stop``, or to the last plane, which is returned."""
+        ahead = [p for p in planes if (start is None or p >= start) and (stop is None or p < stop)]
+        here = start
+        for plane, after in pairwise([*ahead, *([] if stop is None else [stop])]):
+            if here is not None and here < plane:
+                self.step(None, (plane - here) * self.thickness)
+            self.step(plane, (after - plane) * self.thickness)
+            here = after
+        if stop is not None:
+            if here is not None and here < stop:
+                self.step(None, (stop - here) * self.thickness)
+            return None
+        if ahead and here is not None and here < ahead[-1]:
+            self.step(None, (ahead[-1] - here) * self.thickness)
+        return ahead[-1] if ahead else None
+
+    def depth(self, plane: int) -> float:
+        """Height of a plane, Å."""
+        return (plane + 0.5) * self.thickness
+
+
+class Multislice(Passage):
     r"""Scatter a plane wave through atoms on a CPU in single precision, one configuration after the other.
 
     .. math:: \psi_{k+1} = \mathcal F^{-1}\,M\,e^{-i\pi\lambda\Delta z k^2}\,\mathcal F\; e^{i\sigma V_k}\,\psi_k
 
-    with transmission planes in the middle of the slices (second order in the slice thickness), a mask M at two
-    thirds of Nyquist, and 1/N² of the unnormalised transforms folded into the propagator. Runs of planes without
-    atoms are one propagation.
+    with transmission planes in the middle of the slices (second order in the slice thickness) and a mask M at two
+    thirds of Nyquist. Runs of planes without atoms are one propagation. Transforms along x and along y are done in
+    turn, sixteen rows or columns at a time, which stay in the cache while they are multiplied; only frequencies
+    within the mask are transformed along y.
 
     Parameters
     ----------
     grid
-        Grid of the potential and of the wave inside.
+        Grid of the potential and of the wave inside; ``can_pack`` must hold.
     output
         Grid of the exit wave; its band is cut out of the inner one.
     numbers
@@ -92,60 +181,105 @@ class Multislice:
         self.grid, self.output, self.beam = grid, output, beam
         self.thickness, self.height = thickness, height
         self._planes = PackedPlanes(grid, numbers, parametrization, interaction_parameter(beam.energy), beam.lossy)
-        self._wave = torch.empty(grid.shape, dtype=torch.complex64)
-        self._spectrum = torch.empty_like(self._wave)
-        self._reach = grid.band_reach()
+        self._layout = layout = Layout.of(grid, int(grid.band_reach().max()))
+        self._tiles, self._row = layout.tiles(), layout.rows(1)[0]
+        ky, kx = grid.frequencies()
+        self._held = layout.frequencies >= 0
+        self._squares = np.where(self._held, kx[layout.frequencies] ** 2, np.inf).astype(np.float32)
+        self._room = ((grid.cutoff * (1 + 1e-6)) ** 2 - ky[layout.y.order] ** 2).astype(np.float32)
 
+    @override
     def run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
-        """Return the exit waves of positions (configurations, atoms, 3): complex64 (configurations, y, x).
+        return torch.cat([super(Multislice, self).run(one[None], numbers) for one in positions])
 
-        They are on the output grid; without atoms they are exactly one.
-        """
-        return torch.stack([self._run(one, numbers) for one in positions])
+    @override
+    def take(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> SpreadAtoms:
+        """Return the atoms of the one configuration of ``positions`` (1, atoms, 3)."""
+        return SpreadAtoms.of(slice_atoms(positions[0], numbers, self.grid, self.thickness))
 
-    def _run(self, positions: NDArray[np.float64], numbers: NDArray[np.int32]) -> torch.Tensor:
-        groups = slice_atoms(positions, numbers, self.grid, self.thickness)
-        planes = occupied_planes(groups)
-        if not planes:
-            return torch.ones(self.output.shape, dtype=torch.complex64)
-        with single_thread():
-            self._planes.take(groups)
-            self._wave.fill_(1.0)
-            wave = self._wave.numpy().view(np.float32)
-            spectrum = self._spectrum.numpy().view(np.float32)
-            for index, plane in enumerate(planes):
-                if index % 2 == 0:
-                    partner = planes[index + 1] if index + 1 < len(planes) else plane
-                    self._planes.load(plane, partner)
-                self._transmit(wave, index % 2)
-                torch.fft.fft2(self._wave, out=self._spectrum)
-                last = index + 1 == len(planes)
-                distance = (planes[index + 1] - plane) * self.thickness if not last else self._to_exit(plane)
-                self._propagate(spectrum, distance)
-                if not last:
-                    torch.fft.ifft2(self._spectrum, norm="forward", out=self._wave)
-            cropped = crop_spectrum(self._spectrum, self.output.shape)
-            exit_wave: torch.Tensor = torch.fft.ifft2(cropped, norm="forward")
-            return exit_wave
+    @override
+    def planes(self, atoms: SpreadAtoms) -> list[int]:
+        return atoms.planes
 
-    def _transmit(self, wave: NDArray[np.float32], part: int) -> None:
-        planes, absorption = self._planes, self.beam.absorption
-        if planes.lossy or absorption:
-            kernels.transmit_losing(wave, planes.phases[part], planes.losses[part], absorption, float(planes.lossy))
+    @override
+    def vacuum(self, count: int) -> torch.Tensor:
+        return torch.ones((count, *self.output.shape), dtype=torch.complex64)
+
+    @override
+    def enter(self, atoms: SpreadAtoms, wave: torch.Tensor | None = None) -> None:
+        self._planes.take(atoms)
+        layout = self._layout
+        if wave is None:
+            self._tiles.fill(0.0)
+            place = int(np.flatnonzero(layout.frequencies == 0)[0])
+            self._tiles[place // 16, layout.y.places + place % 16] = 1.0
         else:
-            kernels.transmit(wave, planes.phases[part])
+            with single_thread():
+                lines = torch.fft.fft(wave[0], norm="forward").numpy()
+            layout.fill(self._tiles, lines)
 
-    def _to_exit(self, plane: int) -> float:
-        return self.height - (plane + 0.5) * self.thickness
+    @override
+    def wave(self) -> torch.Tensor:
+        lines = torch.from_numpy(self._layout.lines_of(self._tiles))
+        with single_thread():
+            wave: torch.Tensor = torch.fft.ifft(lines, norm="forward")
+        return wave[None]
 
-    def _propagate(self, spectrum: NDArray[np.float32], distance: float) -> None:
+    @override
+    def step(self, plane: int | None, distance: float) -> None:
+        if plane is not None:
+            self._transmit(plane)
+        self._propagate(distance)
+
+    @override
+    def leave(self, plane: int | None, distance: float) -> torch.Tensor:
+        if plane is not None:
+            self._transmit(plane)
+        self._propagate(distance, back=False)
+        layout = self._layout
+        spectrum = np.zeros(self.grid.shape, np.complex64)
+        spectrum[layout.y.order] = layout.lines_of(self._tiles)
+        with single_thread():
+            cropped = crop_spectrum(torch.from_numpy(spectrum), self.output.shape)
+            exit_wave: torch.Tensor = torch.fft.ifft2(cropped, norm="forward")
+        return exit_wave[None]
+
+    def potential(self, plane: int) -> torch.Tensor:
+        """Return the phase that a plane of the atoms gives, (1, y, x) of the inner grid, rad."""
+        part = self._planes.load(plane)
+        return torch.from_numpy(np.ascontiguousarray(self._planes.layout.image(self._planes.phases[part])))[None]
+
+    def _transmit(self, plane: int) -> None:
+        planes, layout = self._planes, self._layout
+        part = planes.load(plane)
+        kernels.transmit_tiles(
+            self._tiles,
+            planes.phases[part],
+            planes.losses[part],
+            self.beam.absorption,
+            planes.lossy,
+            self._row,
+            layout.along,
+            layout.lines,
+            layout.x.places,
+            *layout.x.steps,
+        )
+
+    def _propagate(self, distance: float, back: bool = True) -> None:
+        layout = self._layout
         along_y, along_x = self.beam.propagator(self.grid, distance)
-        along_y = along_y / self.grid.pixels
-        kernels.propagate(
-            spectrum,
+        along_y = along_y[layout.y.order] / self.grid.pixels
+        along_x = np.where(self._held, along_x[layout.frequencies], 0.0)
+        parts = np.stack([along_x.real, along_x.imag]).reshape(2, -1, 16).swapaxes(0, 1)
+        kernels.propagate_tiles(
+            self._tiles,
             along_y.astype(np.complex64).view(np.float32),
-            along_x.astype(np.complex64).view(np.float32),
-            self._reach,
+            parts.astype(np.float32).ravel(),
+            self._squares,
+            self._room,
+            back,
+            layout.y.places,
+            *layout.y.steps,
         )
 
 
