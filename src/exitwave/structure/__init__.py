@@ -1,5 +1,6 @@
 """Construction Zone: atoms in any nanostructure, in a few lines."""
 
+from exitwave.structure.adsorbates import adsorbed
 from exitwave.structure.chemistry import Graded, Substituted, Vacancies
 from exitwave.structure.families import Family, SupportedParticles, families, family
 from exitwave.structure.files import read
@@ -81,6 +82,7 @@ __all__ = [
     "Union",
     "Vacancies",
     "Volume",
+    "adsorbed",
     "affine",
     "align",
     "best_fit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Mask
 from exitwave.structure.compiled import compiled
@@ -14,7 +15,7 @@ HAIR = 1e-9  # in cosines: a ball that only touches a further atom still fits
 
 
 @compiled
-def exposed(starts: Array, vectors: Array, radius: float) -> Mask:
+def exposed(starts: NDArray[np.int64], vectors: Array, radius: float) -> Mask:
     r"""Return for each atom whether a ball of ``radius`` fits that touches it and holds no neighbour.
 
     With its centre in the direction :math:`u` the ball holds the neighbour at :math:`d` if
@@ -37,7 +38,7 @@ def exposed(starts: Array, vectors: Array, radius: float) -> Mask:
 
 
 @compiled
-def widest_probe(starts: Array, vectors: Array, low: float, high: float) -> Array:
+def widest_probe(starts: NDArray[np.int64], vectors: Array, low: float, high: float) -> Array:
     """Return for each atom the radius of the widest ball that fits, between two limits, Å."""
     atoms = len(starts) - 1
     result = np.full(atoms, high)
@@ -59,7 +60,7 @@ def widest_probe(starts: Array, vectors: Array, low: float, high: float) -> Arra
 
 
 @compiled
-def _room(starts: Array) -> Array:
+def _room(starts: NDArray[np.int64]) -> Array:
     """Return space for the caps of any atom: direction x, y, z, cosine and sine of the half angle."""
     most = 1
     for a in range(len(starts) - 1):
