@@ -289,7 +289,7 @@ def test_a_folder_of_labelled_pairs() -> None:
 
 
 def test_folders_that_are_no_collection(tmp_path: Path) -> None:
-    with pytest.raises(MicrographError, match=r"index.csv cannot be read"):
+    with pytest.raises(MicrographError, match=r"has no index.csv and no masks"):
         list(labelled_pairs(tmp_path))
     (tmp_path / "index.csv").write_text("name,size\na,1\n")
     with pytest.raises(MicrographError, match="lists no images"):
@@ -304,8 +304,45 @@ def test_folders_that_are_no_collection(tmp_path: Path) -> None:
     assert image.pixel_size is None
 
 
+@pytest.mark.parametrize(
+    "places", [("{}.npy", "{}_mask.npy"), ("{}.npy", "{}-mask.npy"), ("images/{}.npy", "masks/{}.npy")]
+)
+def test_masks_are_found_by_their_names(tmp_path: Path, places: tuple[str, str]) -> None:
+    for name, value in (("one", 1.0), ("two", 2.0)):
+        for place in (tmp_path / where.format(name) for where in places):
+            place.parent.mkdir(exist_ok=True)
+            np.save(place, np.full((32, 32), value))
+    pairs = list(labelled_pairs(tmp_path, pixel_size=0.3))
+    assert [pair.micrograph.name for pair in pairs] == ["one", "two"]
+    assert [pair.micrograph.array[0, 0] for pair in pairs] == [1, 2]
+    assert all(pair.mask is not None and pair.micrograph.pixel_size == 0.3 for pair in pairs)
+
+
 def test_a_table_names_its_particles() -> None:
     instances = np.zeros(Y.shape, np.int32)
     instances[disc(50, 50, 20)], instances[disc(150, 150, 20)] = 2, 7
     found = Segmentation(instances > 0, (instances > 0).astype(np.float32), instances, micrograph(instances > 0))
     assert particle_table(found)["particle"].tolist() == [2, 7]
+
+
+class Heads(Dark):
+    """A stand-in that knows the outlines of two discs, whose common outline has no neck."""
+
+    def __init__(self, *heads: str) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def predict_maps(self, array: NDArray[np.float32], pixel_size: float) -> dict[str, NDArray[np.float32]]:
+        left, right = np.hypot(Y - 100, X - 90) - 40, np.hypot(Y - 100, X - 140) - 40
+        distance = np.abs(np.where(X <= 115, np.minimum(-left, 115 - X), np.minimum(-right, X - 115))) * pixel_size
+        maps = {"distance": distance, "boundary": np.where(distance < 1, 0.9, 0.1)}
+        probability = np.where((left < 0) | (right < 0), 0.9, 0.1)
+        return {"probability": probability, **{name: maps[name] for name in self.heads}}
+
+
+@pytest.mark.parametrize(("heads", "count"), [((), 1), (("distance",), 2), (("boundary",), 2)])
+def test_heads_part_particles_that_have_no_neck(heads: tuple[str, ...], count: int) -> None:
+    overlapping = disc(100, 90, 40) | disc(100, 140, 40)
+    found = segment(micrograph(overlapping), Heads(*heads), neck=0.6)
+    assert len(found) == count
+    assert set(found.maps) == set(heads)

@@ -12,23 +12,43 @@ __all__ = ["command"]
 
 
 def command(
-    network: Path = typer.Argument(help="A trained network (.safetensors)."),
+    network: Path = typer.Argument(help="A trained network (.safetensors), or a folder of several that vote."),
     files: list[Path] = typer.Argument(
         help="Micrographs (dm3, dm4, emd, ser, mrc, tif, png, npy, hspy) and folders."
     ),
     output: Path = typer.Option(Path("segmented"), "--output", "-o", help="Folder for masks, overlays and tables."),
     seed: int = typer.Option(1, help="Seed of the bootstrap that gives the intervals."),
     pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the file has none or a wrong one."),
+    threshold: float = typer.Option(0.5, help="Pixels at or above this probability are particle."),
+    minimum_area: float = typer.Option(1.0, help="Smaller objects are noise, nm²."),
+    neck: float = typer.Option(0.75, help="Touching particles are cut at narrower necks; 0 never cuts."),
+    flat: bool = typer.Option(False, "--flat", help="Divide slow illumination out first."),
+    symmetries: int = typer.Option(1, help="4 or 8: look at the image turned and mirrored too."),
+    device: str = typer.Option("cpu", help="Where the network computes, as in cuda."),
 ) -> None:
     """Segment micrographs and measure the particles; a bad file does not stop the others."""
-    from exitwave.learning import Network
+    from exitwave.learning import Ensemble, Network
     from exitwave.micrographs import segment_folder
 
+    paths = sorted(network.glob("*.safetensors")) if network.is_dir() else [network]
+    voters = [Network.load(path, device=device) for path in paths]
     with progress_bars() as report:
         result = segment_folder(
-            files, Network.load(network), output, seed=seed, pixel_size=pixel_size, progress=report
+            files,
+            voters[0] if len(voters) == 1 else Ensemble(voters),
+            output,
+            seed=seed,
+            pixel_size=pixel_size,
+            progress=report,
+            threshold=threshold,
+            minimum_area=minimum_area,
+            neck=neck,
+            flat=flat,
+            symmetries=symmetries,
         )
     console.print(f"Wrote [bold]{output}[/]: {len(result.particles)} particles on {len(result.images)} images.")
+    for row in result.images[result.images["unfamiliar"] != ""].itertuples():
+        console.print(f"{row.image} is unlike the training images: {row.unfamiliar}.", markup=False, soft_wrap=True)
     for path, reason in result.failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     if result.failures:

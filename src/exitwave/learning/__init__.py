@@ -4,11 +4,12 @@ from exitwave.learning.augment import Augmentation
 from exitwave.learning.benchmark_files import BENCHMARKS, benchmark_pairs
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ArrayData
+from exitwave.learning.ensemble import Ensemble
 from exitwave.learning.evaluation import Evaluation, evaluate
 from exitwave.learning.intervals import Interval
 from exitwave.learning.live import Live
 from exitwave.learning.metrics import Scores, iou, mean_image_f1, particle_f1, score, soft_macro_f1
-from exitwave.learning.network import Ensemble, Network
+from exitwave.learning.network import Network
 from exitwave.learning.networks import Net, architectures, build
 from exitwave.learning.normalisation import Normalisation
 from exitwave.learning.objects import (

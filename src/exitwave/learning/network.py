@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,7 @@ from exitwave.learning.inference import probabilities
 from exitwave.learning.networks import Net, build, channels_last
 from exitwave.learning.normalisation import Normalisation
 
-__all__ = ["Ensemble", "Network"]
+__all__ = ["Network"]
 
 FORMAT = "exitwave network 1"
 
@@ -133,7 +133,7 @@ class Network:
         self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
     ) -> NDArray[np.float32]:
         """Return the probability of every class, float32 (classes, y, x); see :meth:`predict`."""
-        return _predict([self], array, pixel_size, tile, overlap, symmetries)[: self.net.classes]
+        return _predict(self, array, pixel_size, tile, overlap, symmetries)[: self.net.classes]
 
     def predict_maps(
         self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
@@ -150,7 +150,7 @@ class Network:
         >>> sorted(network.predict_maps(np.ones((40, 40)), pixel_size=0.4))
         ['boundary', 'probability']
         """
-        maps = _predict([self], array, pixel_size, tile, overlap, symmetries)
+        maps = _predict(self, array, pixel_size, tile, overlap, symmetries)
         heads = dict(zip(self.net.heads, maps[self.net.classes :], strict=True))
         return {"probability": np.asarray(1 - maps[0], np.float32), **heads}
 
@@ -234,46 +234,9 @@ class Network:
         return network.to(device)
 
 
-class Ensemble:
-    """Several networks that vote with their probabilities.
-
-    Parameters
-    ----------
-    networks
-        Networks, of any kinds.
-
-    Examples
-    --------
-    >>> net = Net(width=0.125)
-    >>> network = Network(net, build(net).state_dict(), 0.4, Normalisation())
-    >>> Ensemble([network, network]).predict(np.ones((40, 40)), pixel_size=0.4).shape
-    (40, 40)
-    """
-
-    def __init__(self, networks: Sequence[Network]) -> None:
-        if not networks:
-            raise TrainingError("there are no networks; an ensemble has one or more.")
-        self.networks = tuple(networks)
-
-    def predict(
-        self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
-    ) -> NDArray[np.float32]:
-        """Return the mean of the networks' probabilities; see :meth:`Network.predict`."""
-        maps = [
-            n.predict(array, pixel_size, tile=tile, overlap=overlap, symmetries=symmetries) for n in self.networks
-        ]
-        return np.asarray(np.mean(maps, axis=0), np.float32)
-
-    def spread(self, array: ArrayLike, pixel_size: float) -> NDArray[np.float32]:
-        """Return the standard deviation of the networks' probabilities, (y, x): where they disagree."""
-        maps = [network.predict(array, pixel_size) for network in self.networks]
-        return np.asarray(np.std(maps, axis=0), np.float32)
-
-
 def _predict(
-    networks: Sequence[Network], array: ArrayLike, pixel_size: float, tile: int, overlap: float, symmetries: int
+    network: Network, array: ArrayLike, pixel_size: float, tile: int, overlap: float, symmetries: int
 ) -> NDArray[np.float32]:
-    first = networks[0]
     image = np.asarray(array, dtype=np.float32)
     if image.ndim != 2 or image.size == 0:
         raise TrainingError(f"the image has the shape {image.shape}; predict takes one image, (y, x).")
@@ -287,17 +250,17 @@ def _predict(
         raise TrainingError(f"overlap is {overlap}; it is a share from 0 to below 1.")
     if symmetries not in (1, 4, 8):
         raise TrainingError(f"symmetries is {symmetries}; it is 1, 4 or 8.")
-    scale = pixel_size / first.pixel_size
+    scale = pixel_size / network.pixel_size
     if min(image.shape) * scale < 16:
         raise TrainingError(
             f"the image spans {min(image.shape) * pixel_size:.3g} Å, which is {min(image.shape) * scale:.1f} px of "
-            f"the network's {first.pixel_size:g} Å; 16 are needed: is pixel_size in Å?"
+            f"the network's {network.pixel_size:g} Å; 16 are needed: is pixel_size in Å?"
         )
     found = probabilities(
-        [network.module for network in networks],
-        torch.from_numpy(np.ascontiguousarray(image)).to(first.device),
-        first.normalisation,
-        first.net,
+        [network.module],
+        torch.from_numpy(np.ascontiguousarray(image)).to(network.device),
+        network.normalisation,
+        network.net,
         scale=scale,
         tile=tile,
         overlap=overlap,

@@ -39,7 +39,7 @@ class Batch:
         Where the results are.
     images
         One row per image: ``image``, ``file``, ``frame``, ``pixel_size_nm``, ``height_nm``, ``width_nm``,
-        ``particles``, ``coverage``.
+        ``particles``, ``coverage``, ``unfamiliar`` (in what it is unlike the training images, empty if in nothing).
     particles
         Every image's particle table, with the column ``image`` in front.
     failures
@@ -245,6 +245,7 @@ def _row(found: Segmentation, name: str, file: Path) -> dict[str, Any]:
         "width_nm": width * nm,
         "particles": len(found),
         "coverage": float(found.mask.mean()),
+        "unfamiliar": "; ".join(found.unfamiliar),
     }
 
 
@@ -267,7 +268,9 @@ def _finish(
 
     from exitwave.micrographs.particles import COLUMNS
 
-    columns = ["image", "file", "frame", "pixel_size_nm", "height_nm", "width_nm", "particles", "coverage"]
+    columns = [
+        "image", "file", "frame", "pixel_size_nm", "height_nm", "width_nm", "particles", "coverage", "unfamiliar",
+    ]  # fmt: skip
     images = pd.DataFrame(rows, columns=columns)
     filled = [table for table in tables if len(table)]
     particles = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", *COLUMNS])

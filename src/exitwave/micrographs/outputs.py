@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ __all__ = ["save", "write_table", "write_tiff"]
 def save(segmentation: Segmentation, folder: str | Path, name: str | None = None) -> list[Path]:
     """Write a segmentation as files and return them.
 
-    ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif`` and ``NAME-probability.tif`` (with calibration, as
-    ImageJ reads it), ``NAME-overlay.png``, ``NAME-particles.csv`` and ``NAME-particles.parquet``. Each file is
-    written whole or not at all.
+    ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and one TIFF for every
+    further map of the network (with calibration, as ImageJ reads it), ``NAME-overlay.png``, ``NAME-particles.csv``
+    and ``NAME-particles.parquet``. Each file is written whole or not at all.
 
     Parameters
     ----------
@@ -55,6 +56,8 @@ def save(segmentation: Segmentation, folder: str | Path, name: str | None = None
         f"{name}-particles.csv": lambda path: table.to_csv(path, index=False),
         f"{name}-particles.parquet": lambda path: table.to_parquet(path, index=False),
     }
+    for kind, array in segmentation.maps.items():
+        writers[f"{name}-{kind}.tif"] = partial(_tiff, array=array, pixel_size=size)
     return [_write(folder / file, writer) for file, writer in writers.items()]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
@@ -43,12 +45,19 @@ class Segmentation:
         Int32 (y, x); 0 is background, particles count from 1.
     micrograph
         The image as it was read.
+    maps
+        What else the network says, by name, each (y, x): "boundary" (probability of an outline), "distance" (of a
+        pixel to its particle's outline, Å), "thickness" (Å), "spread" (where the networks of an ensemble disagree).
+    unfamiliar
+        In what the micrograph lies outside of what the network learnt from, one sentence each.
     """
 
     mask: NDArray[np.bool_]
     probability: NDArray[np.float32]
     instances: NDArray[np.int32]
     micrograph: Micrograph
+    maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    unfamiliar: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -88,6 +97,7 @@ def segment(
     neck: float = 0.75,
     clean: bool = True,
     flat: bool = False,
+    symmetries: int = 1,
 ) -> Segmentation:
     """Return the particles that a network sees in a micrograph.
 
@@ -96,7 +106,8 @@ def segment(
     micrograph
         An image with a pixel size.
     network
-        Anything with ``predict(array, pixel_size)``.
+        Anything with ``predict(array, pixel_size)``; a network with a distance or boundary head parts touching
+        particles by it.
     threshold
         Pixels at or above this probability are particle.
     minimum_area
@@ -108,6 +119,8 @@ def segment(
         Remove X-ray hits and hot pixels first; missing pixels are filled in any case.
     flat
         Divide slow illumination out first.
+    symmetries
+        4 or 8: the network looks at the image turned and mirrored too, at as many times the cost.
 
     Returns
     -------
@@ -136,11 +149,36 @@ def segment(
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
     if flat:
         prepared = flatten(prepared)
-    probability = _probability(network.predict(prepared.array, pixel_size), micrograph)
+    maps = _maps(network, prepared.array, pixel_size, symmetries)
+    probability = _probability(maps.pop("probability"), micrograph)
     pixels = minimum_area / (pixel_size / 10) ** 2
     mask = without_specks(probability >= threshold, pixels)
-    instances = separate(mask, neck=neck, minimum_area=pixels)
-    return Segmentation(mask, probability, instances, micrograph)
+    instances = separate(mask, neck=neck, minimum_area=pixels, depth=_depth(mask, maps, pixel_size))
+    compare = getattr(network, "unfamiliar", None)
+    unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
+    return Segmentation(mask, probability, instances, micrograph, maps, unfamiliar)
+
+
+def _maps(
+    network: Predictor, array: NDArray[np.float32], pixel_size: float, symmetries: int
+) -> dict[str, NDArray[np.float32]]:
+    """Return all that a network says, and of anything else its probability."""
+    options = {} if symmetries == 1 else {"symmetries": symmetries}
+    talkative: Any = network
+    if hasattr(network, "predict_maps"):
+        return dict(talkative.predict_maps(array, pixel_size, **options))
+    return {"probability": np.asarray(talkative.predict(array, pixel_size, **options))}
+
+
+def _depth(
+    mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
+) -> NDArray[np.floating] | None:
+    """Return the distance to the particles' own outlines in pixels, where a head knows of these."""
+    if "distance" in maps:
+        return np.where(mask, maps["distance"] / pixel_size, 0)
+    if "boundary" in maps:
+        return np.asarray(distance_transform_edt(mask & (maps["boundary"] < 0.5)))
+    return None
 
 
 def _check(threshold: float, minimum_area: float) -> None:

@@ -1,0 +1,75 @@
+"""Several networks that vote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exitwave.core import TrainingError, identity
+from exitwave.learning.network import Network
+
+__all__ = ["Ensemble"]
+
+
+class Ensemble:
+    """Several networks that vote with their probabilities.
+
+    Parameters
+    ----------
+    networks
+        Networks, of any kinds; of maps beside the mask they give those that all of them have.
+
+    Examples
+    --------
+    >>> from exitwave.learning import Net, Normalisation, build
+    >>> net = Net(width=0.125)
+    >>> network = Network(net, build(net).state_dict(), 0.4, Normalisation())
+    >>> Ensemble([network, network]).predict(np.ones((40, 40)), pixel_size=0.4).shape
+    (40, 40)
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        if not networks:
+            raise TrainingError("there are no networks; an ensemble has one or more.")
+        self.networks = tuple(networks)
+
+    @property
+    def identity(self) -> str:
+        """The hash of the networks."""
+        return identity({"ensemble": [network.identity for network in self.networks]})
+
+    def predict(self, array: ArrayLike, pixel_size: float, **options: Any) -> NDArray[np.float32]:
+        """Return the mean of the networks' probabilities; options as in :meth:`Network.predict`."""
+        return self.predict_maps(array, pixel_size, **options)["probability"]
+
+    def predict_maps(self, array: ArrayLike, pixel_size: float, **options: Any) -> dict[str, NDArray[np.float32]]:
+        """Return the means of the networks' maps, by name; options as in :meth:`Network.predict`.
+
+        "spread" is the standard deviation of their probabilities: where they disagree.
+        """
+        total: dict[str, NDArray[np.float64]] = {}
+        squares: NDArray[np.float64] | float = 0.0
+        for index, network in enumerate(self.networks):
+            found = network.predict_maps(array, pixel_size, **options)
+            total = {
+                name: total.get(name, 0) + found[name].astype(np.float64)
+                for name in (found if index == 0 else total)
+                if name in found
+            }
+            squares = squares + found["probability"].astype(np.float64) ** 2
+        count = len(self.networks)
+        means = {name: np.asarray(value / count, np.float32) for name, value in total.items()}
+        variance = squares / count - (total["probability"] / count) ** 2
+        return means | {"spread": np.sqrt(np.clip(variance, 0, None)).astype(np.float32)}
+
+    def spread(self, array: ArrayLike, pixel_size: float) -> NDArray[np.float32]:
+        """Return the standard deviation of the networks' probabilities, (y, x): where they disagree."""
+        return self.predict_maps(array, pixel_size)["spread"]
+
+    def unfamiliar(self, array: ArrayLike, pixel_size: float) -> list[str]:
+        """Return in what an image lies outside of what every one of the networks learnt from."""
+        said = [network.unfamiliar(array, pixel_size) for network in self.networks]
+        return said[0] if all(said) else []
