@@ -127,7 +127,7 @@ BAD = [
     ({"particles": {"radius": 9, "count": 1.5}}, "particles.count is 1.5; a count of particles is a whole number"),
     ({"particles": {"radius": 30, "count": 50}}, "particles.count is 50; in a field of 102.4 × 102.4 Å at most"),
     ({"particles": {"radius": 9, "defects": 2, "material": "MgO"}}, "particles.defects is 2 in MgO"),
-    ({"particles": {"radius": 9}, "film": {"density": 9}}, "film cannot be packed"),
+    ({"particles": {"radius": 9}, "film": {"density": 9}}, "film cannot be made"),
     ({"particles": {"radius": 9}, "film": {"density": -1}}, "film.density is -1"),
     ({"particles": {"radius": 9}, "film": {"material": "Carbon"}}, "film.material is Carbon"),
     (

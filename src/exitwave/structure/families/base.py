@@ -15,6 +15,11 @@ __all__ = ["Family", "families", "family"]
 
 GROUP = "exitwave.families"
 BUILT_IN = {
+    "agglomerates": "exitwave.structure.families.agglomerates:Agglomerates",
+    "core_shell": "exitwave.structure.families.core_shell:CoreShell",
+    "from_files": "exitwave.structure.families.from_files:FromFiles",
+    "layers": "exitwave.structure.families.layers:Layers",
+    "nanoislands": "exitwave.structure.families.nanoislands:NanoIslands",
     "supported_particles": "exitwave.structure.families.supported_particles:SupportedParticles",
 }
 

@@ -64,7 +64,7 @@ def place_spheres(
         if periodic:
             apart -= size * np.round(apart / size)
         square = (apart**2).sum(axis=1) + (z[others] - z[i]) ** 2
-        return bool((square >= (r[others] + r[i] + gap) ** 2 * (1 - 1e-12)).all())
+        return bool((square >= np.maximum(r[others] + r[i] + gap, 0) ** 2 * (1 - 1e-12)).all())
 
     known = np.flatnonzero(~np.isnan(places[:, 0]))
     for n, first in enumerate(known):

@@ -80,22 +80,15 @@ def five_fold(
 
     Source: S. Ino, J. Phys. Soc. Jpn 21, 346 (1966); the strain is that of five equal wedges.
     """
-    distance, number = _fcc(metal)
-    rows = _rows(distance)
-    members = []
-    for i in range(5):
-        one, other = rows[i], rows[(i + 1) % 5]
-        up = np.array([0, 0, distance])
-        wedge = HalfSpace(np.cross(one, up)) & HalfSpace(np.cross(up, other))
-        crystal = Crystal.from_cell(np.array([up, one + up / 2, other + up / 2]), [[0, 0, 0]], [number])
-        members.append(Volume(crystal.translated((0, 0, height)), region & wedge, tolerance=TOLERANCE))
-    return Union(members, name=name, role=role)
+    return Union(_wedges(metal, region, height), name=name, role=role)
 
 
 def decahedron(
-    metal: str | Material, edge: int, truncation: int = 0, name: str = "", role: str = "particle"
+    metal: str | Material, edge: int, truncation: int = 0, notch: int = 0, name: str = "", role: str = "particle"
 ) -> Union:
     """Return a decahedron: five twins about the z axis, bounded by {111} and, if truncated, by {100}.
+
+    Without truncation it is the pentagonal double pyramid, with truncation Ino's decahedron, with a notch Marks's.
 
     Parameters
     ----------
@@ -106,10 +99,21 @@ def decahedron(
     truncation
         Layers cut off each of the five outer edges, so that {100} side faces appear (Ino's decahedron); less
         than ``edge``.
+    notch
+        Layers cut off along each twin plane at the five corners, so that re-entrant {111} faces appear; less than
+        half of ``edge - truncation``.
     name, role
         As for a volume.
 
-    Source: S. Ino, J. Phys. Soc. Jpn 21, 346 (1966).
+    Source: S. Ino, J. Phys. Soc. Jpn 21, 346 (1966); L. D. Marks, Philos. Mag. A 49, 81 (1984).
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> from exitwave.structure import Scene
+    >>> marks = decahedron("Au", 6, truncation=1, notch=1).translated((20, 20, 20))
+    >>> len(Scene([marks], cell=(40, 40, 40)).build(seed=1))
+    247
     """
     distance, _ = _fcc(metal)
     _whole("edge", edge, 1)
@@ -117,13 +121,41 @@ def decahedron(
     if truncation >= edge:
         raise StructureError(f"truncation is {truncation}; it is less than the edge of {edge}.")
     rows = _rows(distance)
+    _whole("notch", notch, 0)
+    if notch and 2 * notch >= edge - truncation:
+        raise StructureError(
+            f"notch is {notch}; it is less than half of the edge less the truncation, {edge - truncation}."
+        )
     tips = [np.array([0, 0, sign * edge * distance / 2]) for sign in (-1, 1)]
     region: Region = ConvexHull([*tips, *(edge * row for row in rows)])
     if truncation:
         for i in range(5):
             middle = rows[i] + rows[(i + 1) % 5]
             region = region & HalfSpace(middle, (edge - truncation) * rows[i])
-    return five_fold(metal, region, height=edge * distance / 2, name=name, role=role)
+    members = _wedges(metal, region, edge * distance / 2)
+    if notch:
+        for i, member in enumerate(members):
+            one, other = rows[i], rows[(i + 1) % 5]
+            kept = [
+                HalfSpace(row - (row @ along) / (along @ along) * along, (edge - truncation - notch) * row)
+                for row, along in ((one, other), (other, one))
+            ]
+            members[i] = member.within(kept[0]).within(kept[1])
+    return Union(members, name=name, role=role)
+
+
+def _wedges(metal: str | Material, region: Region, height: float) -> list[Volume]:
+    """Return the five twins of a region about the z axis, an atom on it at a height, Å."""
+    distance, number = _fcc(metal)
+    rows = _rows(distance)
+    members = []
+    for i in range(5):
+        one, other = rows[i], rows[(i + 1) % 5]
+        up = np.array([0, 0, distance])
+        wedge = HalfSpace(np.cross(one, up)) & HalfSpace(np.cross(up, other))
+        crystal = Crystal.from_cell(np.array([up, one + up / 2, other + up / 2]), [[0, 0, 0]], [number])
+        members.append(Volume(crystal.translated((0, 0, height)), region & wedge, tolerance=TOLERANCE))
+    return members
 
 
 def _rows(distance: float) -> Array:

@@ -1,35 +1,25 @@
-"""Faceted single crystals: Wulff and Winterbottom shapes and the polyhedra named after them."""
+"""Faceted single crystals in their equilibrium shape: Wulff's in free space, Winterbottom's on a substrate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from math import isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exitwave.core import StructureError
-from exitwave.structure.arrays import Array
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.materials import Material
-from exitwave.structure.regions import HalfSpace, Polyhedron, Region, Sphere
+from exitwave.structure.regions import HalfSpace, Polyhedron, Region
 from exitwave.structure.symmetry import point_group
 from exitwave.structure.volumes import Volume
 
-__all__ = [
-    "cube",
-    "cuboctahedron",
-    "equivalent_planes",
-    "facets",
-    "octahedron",
-    "rounded",
-    "truncated_octahedron",
-    "winterbottom",
-    "wulff",
-]
+__all__ = ["Plane", "as_crystal", "equivalent_planes", "facets", "of_volume", "winterbottom", "wulff"]
 
 Plane = tuple[int, int, int]
-CUBE, OCTA = (1, 0, 0), (1, 1, 1)
 
 
 def equivalent_planes(material: Material, plane: Plane) -> list[Plane]:
@@ -44,8 +34,7 @@ def equivalent_planes(material: Material, plane: Plane) -> list[Plane]:
     indices = np.asarray(plane)
     if indices.shape != (3,) or not np.issubdtype(indices.dtype, np.integer) or not indices.any():
         raise StructureError(f"plane is {plane!r}; a plane is three whole numbers (h, k, l), not all 0.")
-    turned = {tuple(int(i) for i in np.round(indices @ np.linalg.inv(turn))) for turn in point_group(material)}
-    return sorted((h, k, i) for h, k, i in turned)
+    return list(_equivalent(material, (int(indices[0]), int(indices[1]), int(indices[2]))))
 
 
 def facets(crystal: Crystal, energies: Mapping[Plane, float]) -> Polyhedron:
@@ -64,15 +53,13 @@ def facets(crystal: Crystal, energies: Mapping[Plane, float]) -> Polyhedron:
     """
     if not energies:
         raise StructureError("energies is empty; give at least one family of planes, as in {(1, 1, 1): 1.0}.")
-    normals: list[Array] = []
-    distances: list[float] = []
+    given: dict[Plane, float] = {}
     for plane, energy in energies.items():
         if isinstance(energy, bool) or not isinstance(energy, int | float) or not (isfinite(energy) and energy > 0):
             raise StructureError(f"the energy of {plane} is {energy!r}; a surface energy is a number above 0.")
         for one in equivalent_planes(crystal.material, plane):
-            normals.append(crystal.normal(one))
-            distances.append(float(energy))
-    return Polyhedron(np.array(normals), np.array(distances))
+            given.setdefault(one, float(energy))
+    return Polyhedron([crystal.normal(plane) for plane in given], list(given.values()))
 
 
 def wulff(
@@ -105,9 +92,9 @@ def wulff(
     >>> round(gold.region.volume / (4 / 3 * 3.14159265 * 20**3), 6)
     1.0
     """
-    crystal = _crystal(crystal)
+    crystal = as_crystal(crystal)
     shape = facets(crystal, energies)
-    return Volume(crystal, _scaled(shape, _scale(crystal, shape.volume, radius, atoms)), name=name, role=role)
+    return Volume(crystal, of_volume(shape, _size(crystal, radius, atoms)), name=name, role=role)
 
 
 def winterbottom(
@@ -136,7 +123,7 @@ def winterbottom(
 
     Source: W. L. Winterbottom, Acta Metall. 15, 303 (1967).
     """
-    crystal = _crystal(crystal)
+    crystal = as_crystal(crystal)
     whole = wulff(crystal, energies, radius=radius, atoms=atoms, name=name, role=role)
     shape = facets(crystal, energies)
     scale = (_volume_of(whole.region) / shape.volume) ** (1 / 3)
@@ -150,59 +137,35 @@ def winterbottom(
     return replace(whole, region=whole.region & HalfSpace(normal, interface_energy * scale * normal))
 
 
-def cube(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a cube of {100} facets as large as a sphere of ``radius`` Å."""
-    return wulff(crystal, {CUBE: 1.0}, radius=radius, name=name, role=role)
+@lru_cache(maxsize=1024)
+def _equivalent(material: Material, plane: Plane) -> tuple[Plane, ...]:
+    turns = _point_group(material)
+    turned = {tuple(int(i) for i in np.round(np.asarray(plane) @ np.linalg.inv(turn))) for turn in turns}
+    return tuple(sorted((h, k, i) for h, k, i in turned))
 
 
-def octahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return an octahedron of {111} facets as large as a sphere of ``radius`` Å."""
-    return wulff(crystal, {OCTA: 1.0}, radius=radius, name=name, role=role)
+@lru_cache(maxsize=64)
+def _point_group(material: Material) -> tuple[NDArray[np.int64], ...]:
+    return tuple(point_group(material))
 
 
-def cuboctahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a cuboctahedron, γ100/γ111 = √3/2, as large as a sphere of ``radius`` Å."""
-    return wulff(crystal, {OCTA: 1.0, CUBE: 3**0.5 / 2}, radius=radius, name=name, role=role)
-
-
-def truncated_octahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a regular truncated octahedron, γ100/γ111 = 2/√3, as large as a sphere of ``radius`` Å."""
-    return wulff(crystal, {OCTA: 1.0, CUBE: 2 / 3**0.5}, radius=radius, name=name, role=role)
-
-
-def rounded(volume: Volume, share: float) -> Volume:
-    """Return a faceted volume with its corners cut off by a sphere.
-
-    Parameters
-    ----------
-    volume
-        A convex volume.
-    share
-        0 leaves it as it is, 1 leaves only the ball that fits within.
-    """
-    if not 0 <= share <= 1:
-        raise StructureError(f"share is {share!r}; it is a number from 0 to 1.")
-    if not isinstance(volume.region, Polyhedron):
-        raise StructureError("only a volume whose region is a Polyhedron is rounded; intersect others with a Sphere.")
-    centre = np.asarray(volume.region.centre)
-    far = float(np.linalg.norm(volume.region.vertices - centre, axis=1).max())
-    near = float(np.asarray(volume.region.distances).min())
-    return volume.within(Sphere(far + share * (near - far), centre=centre))
-
-
-def _crystal(crystal: Crystal | str) -> Crystal:
+def as_crystal(crystal: Crystal | str) -> Crystal:
+    """Return a crystal, or the one of the material of that name."""
     return Crystal(crystal) if isinstance(crystal, str) else crystal
 
 
-def _scaled(shape: Polyhedron, factor: float) -> Polyhedron:
-    return Polyhedron(shape.normals, np.asarray(shape.distances) * factor)
+def of_volume(shape: Polyhedron, volume: float) -> Polyhedron:
+    """Return a polyhedron made larger or smaller about its centre, so that it has a volume, Å³."""
+    factor = (volume / shape.volume) ** (1 / 3)
+    return Polyhedron(shape.normals, np.asarray(shape.distances) * factor, shape.centre)
 
 
 def _volume_of(region: Region) -> float:
     return region.volume if isinstance(region, Polyhedron) else float("nan")
 
 
-def _scale(crystal: Crystal, volume: float, radius: float | None, atoms: int | None) -> float:
+def _size(crystal: Crystal, radius: float | None, atoms: int | None) -> float:
+    """Return the volume of a body of that radius or number of atoms, Å³."""
     if (radius is None) == (atoms is None):
         raise StructureError("the size is given by radius or by atoms; give one of the two.")
     given = radius if radius is not None else atoms
@@ -210,5 +173,4 @@ def _scale(crystal: Crystal, volume: float, radius: float | None, atoms: int | N
     if isinstance(given, bool) or not (isfinite(given) and given > 0):
         raise StructureError(f"the size is {given!r}; a radius in Å or a number of atoms is above 0.")
     per_atom = abs(float(np.linalg.det(crystal.lattice))) / len(crystal.sites)
-    wanted = 4 / 3 * np.pi * given**3 if radius is not None else given * per_atom
-    return float((wanted / volume) ** (1 / 3))
+    return float(4 / 3 * np.pi * given**3 if radius is not None else given * per_atom)

@@ -1,0 +1,242 @@
+"""Sheets of layered crystals: stacked as in the bulk or twisted, rippled, and fitted to a periodic field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from typing_extensions import override
+
+from exitwave.core import Stream, StructureError
+from exitwave.structure.arrays import Array
+from exitwave.structure.fields import gaussian_field
+from exitwave.structure.generators.base import Atoms, Bounds, Generator
+from exitwave.structure.generators.crystal import Crystal
+from exitwave.structure.materials import Material, material
+from exitwave.structure.regions import Box, Terrain
+from exitwave.structure.strain import Strained
+from exitwave.structure.transforms import affine, rotation, translation
+from exitwave.structure.volumes import Union, Volume
+
+__all__ = ["fitted", "layered", "sheets", "twisted_bilayer"]
+
+FACE = 1e-7  # Å
+GAP = 1.9  # Å: layers are parted by more than this
+SLACK = 0.01  # Å beyond the outermost atoms of a sheet that still belong to it
+UP = (0.0, 0.0, 1.0)
+
+
+def sheets(layers: str | Material) -> list[tuple[Crystal, float, float]]:
+    """Return each sheet in the cell of a layered crystal, its height and its thickness.
+
+    Parameters
+    ----------
+    layers
+        A material whose sheets lie across its c axis, as in MoS2, graphite or h-BN.
+
+    Returns
+    -------
+    sheets
+        For each the crystal of this sheet alone (its atoms at their height), the height of its middle and the
+        distance of its outermost atoms, Å; from the lowest on.
+
+    Raises
+    ------
+    StructureError
+        If the crystal has no sheets.
+
+    Examples
+    --------
+    >>> [(round(height, 2), round(thickness, 2)) for _, height, thickness in sheets("MoS2")]
+    [(3.07, 3.17), (9.22, 3.17)]
+    """
+    cell = material(layers)
+    c = float(np.linalg.norm(cell.lattice[2]))
+    upright = np.abs(cell.lattice[2] - np.array([0, 0, c])).max() < 1e-6 * c
+    heights = (cell.basis[:, 2] % 1.0) * c
+    order = np.argsort(heights)
+    gaps = np.diff(heights[order], append=heights[order[0]] + c)
+    ends = np.flatnonzero(gaps > GAP)
+    if not upright or len(ends) == 0:
+        raise StructureError(
+            f"{cell.name or 'the crystal'} is no layered crystal; its sheets lie across c, more than {GAP:g} Å apart."
+        )
+    found = []
+    for first, last in zip(np.roll(ends, 1), ends, strict=True):
+        count = (last - first) % len(order) or len(order)
+        members = order[(first + 1 + np.arange(count)) % len(order)]
+        start = heights[members[0]]
+        rise = (heights[members] - start) % c
+        basis = np.array(cell.basis[members])
+        middle = float((start + rise.max() / 2) % c)
+        basis[:, 2] = (middle + rise - rise.max() / 2) / c
+        sheet = Material(cell.name, cell.lattice, basis, cell.numbers[members], cell.thermal[members], cell.source)
+        found.append((Crystal(sheet), middle, float(rise.max())))
+    return sorted(found, key=lambda one: one[1])
+
+
+def fitted(crystal: Crystal, field: tuple[float, float]) -> Crystal:
+    """Return a crystal strained so that it repeats in x and y with the periods of a field.
+
+    The lattice vectors nearest to the edges of the field become these edges; the strain is at most some 0.6 lattice
+    constants divided by the field.
+
+    Parameters
+    ----------
+    crystal
+        Its first two lattice vectors lie across z.
+    field
+        Periods (x, y), Å.
+
+    Examples
+    --------
+    >>> sheet = fitted(Crystal("graphene").rotated(rotation(UP, 11)), (100, 80))
+    >>> cells = np.array([[100, 0], [0, 80]]) @ np.linalg.inv(sheet.lattice[:2, :2])
+    >>> bool(np.abs(cells - cells.round()).max() < 1e-9)
+    True
+    """
+    lattice = crystal.lattice
+    if np.abs(lattice[:2, 2]).max() > 1e-6 * np.abs(lattice).max():
+        raise StructureError("the crystal is tilted; its first two lattice vectors must lie across z to fit a field.")
+    edges = np.diag(np.asarray(field, dtype=np.float64))
+    turns = np.array([_nearest(edge, lattice[:2, :2]) for edge in edges])
+    if abs(np.linalg.det(turns)) < 0.5:
+        raise StructureError(f"the field of {field[0]:g} × {field[1]:g} Å is narrower than the crystal's cell.")
+    stretch = np.eye(3)
+    stretch[:2, :2] = (np.linalg.inv(lattice[:2, :2]) @ np.linalg.inv(turns) @ edges).T
+    return crystal.transformed(affine(stretch, about=crystal.origin))
+
+
+def layered(
+    layers: str | Material,
+    field: tuple[float, float],
+    count: int = 1,
+    *,
+    twists: float | Sequence[float] = 0.0,
+    spin: float = 0.0,
+    origin: ArrayLike = (0.0, 0.0),
+    periodic: bool = True,
+    ripple: float = 0.0,
+    correlation: float = 40.0,
+    stream: Stream | None = None,
+    name: str = "",
+    role: str = "support",
+) -> Union:
+    """Return sheets of a layered crystal, stacked as in the bulk, across a field; each sheet is a grain.
+
+    The lowest atoms are at z = 0.
+
+    Parameters
+    ----------
+    layers
+        A layered material.
+    field
+        Lengths (x, y), Å.
+    count
+        How many sheets.
+    twists
+        Turn of each sheet about the beam, degrees; one number: each by so much more than the one before.
+    spin
+        Turn of the whole stack, degrees.
+    origin
+        Where the corner of a cell is, (x, y) in Å; twists are about this point.
+    periodic
+        Whether each sheet is strained so that it repeats with the field (see :func:`fitted`).
+    ripple, correlation, stream
+        Standard deviation of the height of the whole stack and its correlation length, Å, and where the
+        randomness comes from (needed for ripples).
+    name, role
+        As for a volume.
+
+    Examples
+    --------
+    >>> stack = layered("h-BN", (60, 50), 3)
+    >>> [round(float(part.region.bounds().mean(axis=0)[2]), 2) for part in stack.parts]
+    [0.0, 3.33, 6.66]
+    """
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+        raise StructureError(f"count is {count!r}; a number of sheets is a whole number of 1 or more.")
+    turns = [twists * i for i in range(count)] if isinstance(twists, int | float) else [float(t) for t in twists]
+    if len(turns) != count:
+        raise StructureError(f"there are {len(turns)} twists and {count} sheets; give one for each.")
+    known = sheets(layers)
+    c = float(np.linalg.norm(material(layers).lattice[2]))
+    if ripple > 0 and stream is None:
+        raise StructureError("ripples are random; give the stream that they come from.")
+    waves = _Waves(field, ripple, correlation, stream) if ripple > 0 and stream is not None else None
+    bottom = known[0][1] - known[0][2] / 2
+    x0, y0 = (float(v) for v in np.asarray(origin, dtype=np.float64))
+    members = []
+    for i, turn in enumerate(turns):
+        crystal, height, thickness = known[i % len(known)]
+        up = (i // len(known)) * c - bottom
+        crystal = crystal.transformed(translation((x0, y0, up)) @ rotation(UP, spin + turn))
+        if periodic:
+            crystal = fitted(crystal, field)
+        low, high = height + up - thickness / 2 - SLACK, height + up + thickness / 2 + SLACK
+        if waves is None:
+            flat = _Repeating(crystal) if periodic else crystal
+            members.append(Volume(flat, Box(*field, high - low, origin=(0.0, 0.0, low))))
+            continue
+        box = Box(*field, high - low + 2 * waves.largest, origin=(0.0, 0.0, low - waves.largest))
+        between = Terrain(waves.heights + high, waves.period) - Terrain(waves.heights + low, waves.period)
+        rippled = Strained(crystal, waves, waves.largest)
+        members.append(Volume(_Repeating(rippled) if periodic else rippled, box & between))
+    return Union(members, name=name, role=role)
+
+
+def twisted_bilayer(
+    layers: str | Material, field: tuple[float, float], angle: float, *, name: str = "", role: str = "support"
+) -> Union:
+    """Return two sheets of a layered crystal across a field, turned by ``angle`` degrees against each other.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Scene
+    >>> pair = twisted_bilayer("graphite", (80, 80), 7.3)
+    >>> len(Scene([pair.translated((0, 0, 3))], (80, 80, 10)).build(seed=1))
+    4964
+    """
+    return layered(layers, field, 2, twists=(-angle / 2, angle / 2), name=name, role=role)
+
+
+@dataclass(frozen=True, eq=False)
+class _Repeating(Generator):
+    """A generator of atoms that repeat with the field, so that a sheet goes on in its own periodic images."""
+
+    generator: Generator
+    seamless: ClassVar[bool] = True
+
+    @override
+    def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
+        made = self.generator.atoms(bounds, stream)
+        low, high = np.asarray(bounds.low), np.asarray(bounds.high)
+        # of two images at opposite faces, one
+        inside = (made.positions >= low - FACE) & (made.positions < high - FACE)
+        return made.select((inside | ~np.array(bounds.periodic)).all(axis=1))
+
+
+def _nearest(edge: Array, lattice: Array) -> Array:
+    """Return the whole numbers of lattice vectors that come nearest to an edge."""
+    low = np.floor(edge @ np.linalg.inv(lattice))
+    trial = low + np.array([(i, j) for i in range(-1, 3) for j in range(-1, 3)])
+    result: Array = trial[np.argmin(np.linalg.norm(trial @ lattice - edge, axis=1))]
+    return result
+
+
+class _Waves:
+    """Displacements along z by a smooth random surface that repeats with the field."""
+
+    def __init__(self, field: tuple[float, float], ripple: float, correlation: float, stream: Stream) -> None:
+        self.period = (float(field[0]), float(field[1]))
+        self.heights = ripple * np.clip(gaussian_field(self.period, correlation, stream), -3, 3)
+        self.largest = float(np.abs(self.heights).max())
+        self.surface = Terrain(self.heights, self.period)
+
+    def __call__(self, positions: Array) -> Array:
+        moves = np.zeros_like(positions)
+        moves[:, 2] = self.surface.height(positions[:, 0], positions[:, 1])
+        return moves
