@@ -118,17 +118,19 @@ class Scene:
         made: list[Atoms] = []
         owners: list[int] = []
         seamless: list[tuple[bool, bool, bool]] = []
-        earlier: list[Volume] = []
+        earlier: list[tuple[Volume, Array]] = []
         for index, item in enumerate(self.objects):
             for number, part in enumerate(item.parts):
                 box = self._box(part)
                 atoms = part.atoms(source / index / number, box)
-                for other in earlier:
-                    atoms = atoms.select(~self._covered(other, atoms.positions))
+                for other, bounds in earlier:
+                    covered = self._covered(other, bounds, atoms.positions)
+                    if covered.any():
+                        atoms = atoms.select(~covered)
                 made.append(atoms)
                 owners.append(index)
                 seamless.append(box.periodic)
-                earlier.append(part)
+                earlier.append((part, part.region.bounds()))
         return self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
 
     def _assemble(self, made: list[Atoms], owners: list[int], seamless: Mask) -> Structure:
@@ -173,13 +175,13 @@ class Scene:
                     high[axis], periodic[axis] = low[axis] + length, True
         return Bounds(low, high, (periodic[0], periodic[1], periodic[2]))
 
-    def _covered(self, other: Volume, positions: Array) -> Mask:
-        """Return which positions lie in the region of another volume or in its periodic images."""
+    def _covered(self, other: Volume, bounds: Array, positions: Array) -> Mask:
+        """Return which positions lie in the region of another volume (in ``bounds``) or in its periodic images."""
         covered: Mask = np.zeros(len(positions), dtype=bool)
         if not len(positions):
             return covered
         cell = np.asarray(self.cell)
-        low, high = other.region.bounds()
+        low, high = bounds
         shifts = [np.zeros(3)]
         if self.outside == "wrap":
             corners = Bounds(low, high).corners @ np.linalg.inv(cell)
@@ -191,7 +193,8 @@ class Scene:
         for shift in shifts:
             moved = positions - shift
             near: Mask = ((moved >= low - 1e-3) & (moved <= high + 1e-3)).all(axis=1) & ~covered
-            covered[near] = other.region.contains(moved[near], other.tolerance)
+            if near.any():
+                covered[near] = other.region.contains(moved[near], other.tolerance)
         return covered
 
     def _inside(self, positions: Array, objects: Ints) -> Mask:

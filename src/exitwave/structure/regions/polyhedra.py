@@ -66,10 +66,16 @@ class Polyhedron(Solid):
         from scipy.spatial import HalfspaceIntersection, QhullError
 
         normals, offsets = self.planes()
-        inside = _deepest_point(normals, offsets)
+        inside = np.asarray(self.centre)
+        depths = offsets - normals @ inside
+        if not depths.min() > 1e-6 * depths.max():
+            inside = _deepest_point(normals, offsets)
         try:
             with np.errstate(divide="ignore", invalid="ignore"):  # corners at infinity are refused below
-                corners = HalfspaceIntersection(np.column_stack([normals, -offsets]), inside).intersections
+                found = HalfspaceIntersection(np.column_stack([normals, -offsets]), inside)
+            # the planes close the body where the inside is within the hull of their duals
+            closed = bool((found.dual_equations[:, -1] < 0).all())
+            corners = found.intersections if closed else np.full((1, 3), np.inf)
         except QhullError:
             corners = np.full((1, 3), np.inf)
         if not np.isfinite(corners).all():
