@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import Stream, StructureError
-from exitwave.structure.arrays import Array, vector3
+from exitwave.structure.arrays import Array, unit, vector3
 from exitwave.structure.generators.base import Atoms
 from exitwave.structure.materials import atomic_number
 
-__all__ = ["Graded", "Substituted", "Vacancies"]
+__all__ = ["Graded", "Planar", "Radial", "Substituted", "Vacancies"]
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,60 @@ class Graded:
         cls, element: str | int | None, by: str | int, centre: ArrayLike, radii: tuple[float, float]
     ) -> Graded:
         """Return the gradient from no replacement within the first radius to all beyond the second, Å."""
-        middle, (inner, outer) = vector3(centre, "centre"), radii
-        if not 0 <= inner < outer:
-            raise StructureError(f"radii is {radii!r}; the first is 0 or more and less than the second.")
+        return cls(element, by, Radial(centre, radii))
 
-        def share(positions: Array) -> Array:
-            distance = np.linalg.norm(positions - middle, axis=1)
-            return np.asarray(np.clip((distance - inner) / (outer - inner), 0, 1))
+    @classmethod
+    def planar(
+        cls,
+        element: str | int | None,
+        by: str | int,
+        direction: ArrayLike,
+        point: ArrayLike,
+        depths: tuple[float, float],
+    ) -> Graded:
+        """Return the gradient along a direction: none before the first depth beyond a point, all after the second."""
+        return cls(element, by, Planar(direction, point, depths))
 
-        return cls(element, by, share)
+
+@dataclass(frozen=True, eq=False)
+class Radial:
+    """A share that rises from 0 within the first of two distances from a centre to 1 beyond the second, Å."""
+
+    centre: ArrayLike
+    radii: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "centre", vector3(self.centre, "centre"))
+        if not 0 <= self.radii[0] < self.radii[1]:
+            raise StructureError(f"radii is {self.radii!r}; the first is 0 or more and less than the second.")
+
+    def __call__(self, positions: Array) -> Array:
+        """Return the share at positions (atoms, 3)."""
+        return _ramp(np.linalg.norm(positions - np.asarray(self.centre), axis=1), self.radii)
+
+
+@dataclass(frozen=True, eq=False)
+class Planar:
+    """A share that rises from 0 to 1 between two depths along a direction, measured from a point, Å."""
+
+    direction: ArrayLike
+    point: ArrayLike
+    depths: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "direction", unit(self.direction, "direction"))
+        object.__setattr__(self, "point", vector3(self.point, "point"))
+        if not self.depths[0] < self.depths[1]:
+            raise StructureError(f"depths is {self.depths!r}; the first is less than the second.")
+
+    def __call__(self, positions: Array) -> Array:
+        """Return the share at positions (atoms, 3)."""
+        return _ramp((positions - np.asarray(self.point)) @ np.asarray(self.direction), self.depths)
+
+
+def _ramp(values: Array, ends: tuple[float, float]) -> Array:
+    result: Array = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
+    return result
 
 
 def _of(atoms: Atoms, element: str | int | None) -> NDArray[np.bool_]:

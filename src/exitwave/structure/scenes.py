@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -123,8 +124,9 @@ class Scene:
             for number, part in enumerate(item.parts):
                 box = self._box(part)
                 atoms = part.atoms(source / index / number, box)
+                reach = _box_around(atoms.positions)
                 for other, bounds in earlier:
-                    covered = self._covered(other, bounds, atoms.positions)
+                    covered = self._covered(other, bounds, atoms.positions, reach)
                     if covered.any():
                         atoms = atoms.select(~covered)
                 made.append(atoms)
@@ -132,6 +134,51 @@ class Scene:
                 seamless.append(box.periodic)
                 earlier.append((part, part.region.bounds()))
         return self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
+
+    def write(self, path: str | Path) -> Path:
+        """Write the whole construction to a readable file: YAML, or JSON if the name ends in .json.
+
+        Generators, regions, motions, strain, chemistry, precedence and distances are all in it, so that the scene
+        that :meth:`read` makes of it builds the same atoms from the same seed.
+
+        Raises
+        ------
+        StructureError
+            If something cannot be named in a file, such as a lambda, or the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from exitwave.structure import Crystal, Sphere
+        >>> scene = Scene([Volume(Crystal("Au"), Sphere(8, (10, 10, 10)))], (20, 20, 20))
+        >>> path = scene.write(Path(tempfile.mkdtemp()) / "ball.yaml")
+        >>> (Scene.read(path).build(seed=1).positions == scene.build(seed=1).positions).all()
+        np.True_
+        """
+        from exitwave.structure.constructions import write_scene
+
+        return write_scene(self, path)
+
+    @classmethod
+    def read(cls, path: str | Path, *, allow_code: bool = False) -> Scene:
+        """Return the construction in a file.
+
+        Parameters
+        ----------
+        path
+            A file that :meth:`write` wrote, or one written by hand in this form.
+        allow_code
+            Whether it may import classes and functions from outside exitwave: only if you trust it.
+
+        Raises
+        ------
+        StructureError
+            If the file is no construction.
+        """
+        from exitwave.structure.constructions import read_scene
+
+        return read_scene(path, allow_code=allow_code)
 
     def _assemble(self, made: list[Atoms], owners: list[int], seamless: Mask) -> Structure:
         counts = [len(atoms) for atoms in made]
@@ -142,14 +189,17 @@ class Scene:
         grains = np.repeat(np.arange(len(made), dtype=np.int32), counts)
         cell = np.asarray(self.cell)
         kept = self._inside(positions, objects)
-        positions, numbers, thermal = positions[kept], numbers[kept], thermal[kept]
-        objects, grains = objects[kept], grains[kept]
+        if not kept.all():
+            positions, numbers, thermal = positions[kept], numbers[kept], thermal[kept]
+            objects, grains = objects[kept], grains[kept]
         bodies = np.array(owners, dtype=np.int32)
         kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance, seamless, bodies)
         if self.outside == "wrap":
             fractional = positions @ np.linalg.inv(cell)
-            shift = np.where(self.pbc, np.floor(fractional + EDGE), 0.0)
-            positions = positions - shift @ cell
+            for axis in range(3):
+                column = fractional[:, axis]
+                if self.pbc[axis] and len(column) and (column.min() < -EDGE or column.max() + EDGE >= 1):
+                    positions = positions - np.floor(column + EDGE)[:, None] * cell[axis]
         return Structure(
             positions=positions[kept],
             numbers=numbers[kept],
@@ -175,8 +225,10 @@ class Scene:
                     high[axis], periodic[axis] = low[axis] + length, True
         return Bounds(low, high, (periodic[0], periodic[1], periodic[2]))
 
-    def _covered(self, other: Volume, bounds: Array, positions: Array) -> Mask:
-        """Return which positions lie in the region of another volume (in ``bounds``) or in its periodic images."""
+    def _covered(self, other: Volume, bounds: Array, positions: Array, reach: Bounds) -> Mask:
+        """Return which positions (in ``reach``) lie in the region of another volume (in ``bounds``) or its images."""
+        from exitwave.structure.regions.inside import in_box
+
         covered: Mask = np.zeros(len(positions), dtype=bool)
         if not len(positions):
             return covered
@@ -185,16 +237,15 @@ class Scene:
         shifts = [np.zeros(3)]
         if self.outside == "wrap":
             corners = Bounds(low, high).corners @ np.linalg.inv(cell)
-            fractional = positions @ np.linalg.inv(cell)
+            fractional = reach.corners @ np.linalg.inv(cell)
             first = np.ceil(fractional.min(axis=0) - corners.max(axis=0) - EDGE)
             last = np.floor(fractional.max(axis=0) - corners.min(axis=0) + EDGE)
             ranges = [range(int(a), int(b) + 1) if p else (0,) for a, b, p in zip(first, last, self.pbc, strict=True)]
             shifts = [np.array(shift) @ cell for shift in product(*ranges)]
         for shift in shifts:
-            moved = positions - shift
-            near: Mask = ((moved >= low - 1e-3) & (moved <= high + 1e-3)).all(axis=1) & ~covered
-            if near.any():
-                covered[near] = other.region.contains(moved[near], other.tolerance)
+            near = np.flatnonzero(in_box(positions, low - 1e-3 + shift, high + 1e-3 + shift))
+            if len(near):
+                covered[near] |= other.region.contains(positions[near] - shift, other.tolerance)
         return covered
 
     def _inside(self, positions: Array, objects: Ints) -> Mask:
@@ -217,3 +268,10 @@ class Scene:
             return np.ones(len(positions), dtype=bool)
         below = fractional < np.where(self.pbc, 1 - EDGE, 1 + EDGE)
         return np.asarray(((fractional >= -EDGE) & below).all(axis=1), dtype=bool)
+
+
+def _box_around(positions: Array) -> Bounds:
+    if not len(positions):
+        return Bounds(np.zeros(3), np.zeros(3))
+    ends = np.array([(positions[:, axis].min(), positions[:, axis].max()) for axis in range(3)])
+    return Bounds(ends[:, 0], ends[:, 1])
