@@ -15,6 +15,7 @@ from exitwave.structure.generators import (
     NetworkCarbon,
 )
 from exitwave.structure.materials import Material, material, materials
+from exitwave.structure.orientations import orientations, zone_axis
 from exitwave.structure.regions import (
     Box,
     Cone,
@@ -92,6 +93,7 @@ __all__ = [
     "inversion",
     "material",
     "materials",
+    "orientations",
     "quaternion",
     "read",
     "reflection",
@@ -101,4 +103,5 @@ __all__ = [
     "surface_atoms",
     "translation",
     "uniform_quaternion",
+    "zone_axis",
 ]

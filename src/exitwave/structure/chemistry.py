@@ -12,8 +12,9 @@ from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, unit, vector3
 from exitwave.structure.generators.base import Atoms
 from exitwave.structure.materials import atomic_number
+from exitwave.structure.transforms import Transform
 
-__all__ = ["Graded", "Planar", "Radial", "Substituted", "Vacancies"]
+__all__ = ["Carried", "Graded", "Planar", "Radial", "Substituted", "Vacancies"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,12 @@ class Graded:
         chosen = (stream.generator().random(len(atoms)) < probability) & _of(atoms, self.element)
         return replace(atoms, numbers=np.where(chosen, atomic_number(self.by), atoms.numbers).astype(np.int32))
 
+    def transformed(self, transform: Transform) -> Graded:
+        """Return the gradient carried along with a volume that is moved."""
+        if isinstance(self.share, Carried):
+            return replace(self, share=Carried(self.share.share, transform @ self.share.transform))
+        return replace(self, share=Carried(self.share, transform))
+
     @classmethod
     def radial(
         cls, element: str | int | None, by: str | int, centre: ArrayLike, radii: tuple[float, float]
@@ -165,6 +172,18 @@ class Planar:
     def __call__(self, positions: Array) -> Array:
         """Return the share at positions (atoms, 3)."""
         return _ramp((positions - np.asarray(self.point)) @ np.asarray(self.direction), self.depths)
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """A share that was given before the volume was moved by ``transform``."""
+
+    share: Callable[[Array], ArrayLike]
+    transform: Transform
+
+    def __call__(self, positions: Array) -> ArrayLike:
+        """Return the share at positions (atoms, 3)."""
+        return self.share(self.transform.inverse(positions))
 
 
 def _ramp(values: Array, ends: tuple[float, float]) -> Array:

@@ -102,7 +102,8 @@ class Volume(Body):
     name, role
         What the object is called, and "particle", "support" or "other".
     modifiers
-        Functions (atoms, stream) → atoms, applied in order to the atoms within the region.
+        Functions (atoms, stream) → atoms, applied in order to the atoms within the region. What has a method
+        ``transformed`` moves along with the volume.
     tolerance
         Atoms this far outside the surface still belong, Å.
 
@@ -152,8 +153,16 @@ class Volume(Body):
 
     @override
     def transformed(self, transform: Transform) -> Volume:
+        # gradients of composition move along
+        modifiers = tuple(
+            modifier.transformed(transform) if hasattr(modifier, "transformed") else modifier
+            for modifier in self.modifiers
+        )
         return replace(
-            self, generator=self.generator.transformed(transform), region=self.region.transformed(transform)
+            self,
+            generator=self.generator.transformed(transform),
+            region=self.region.transformed(transform),
+            modifiers=modifiers,
         )
 
     def within(self, region: Region) -> Volume:
@@ -176,8 +185,11 @@ class Volume(Body):
         """
         if box is None:
             box = Bounds(*self.region.bounds())
+        normals, offsets = self.region.planes()
+        box = replace(box, planes=(np.ascontiguousarray(normals), offsets + max(self.tolerance, 0.0)))
         made = self.generator.atoms(box, stream / "atoms")
-        made = made.select(self.region.contains(made.positions, self.tolerance))
+        inside = self.region.contains(made.positions, self.tolerance)
+        made = made if inside.all() else made.select(inside)
         for index, modifier in enumerate(self.modifiers):
             made = modifier(made, stream / "modifier" / index)
         return made

@@ -8,6 +8,7 @@ from exitwave.structure.analysis.neighbourhoods import (
     coordination,
     neighbours,
 )
+from exitwave.structure.analysis.thickness import thickness_map
 
 __all__ = [
     "CLASSES",
@@ -17,4 +18,5 @@ __all__ = [
     "coordination",
     "neighbours",
     "radial_distribution",
+    "thickness_map",
 ]

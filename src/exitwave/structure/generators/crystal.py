@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,12 +14,17 @@ from typing_extensions import override
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, unit, vector3
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
-from exitwave.structure.materials import Material, material
+from exitwave.structure.materials import Material, atomic_number, material
 from exitwave.structure.transforms import Transform, affine, rotation, rotation_between, translation
+
+if TYPE_CHECKING:
+    from exitwave.structure.regions.solids import HalfSpace
 
 __all__ = ["Crystal"]
 
 BEAM = (0.0, 0.0, 1.0)
+SIDES = ("nearest", "toward", "away")
+PLANE = 1e-7  # spacings: a point this near to a plane is on it
 MARGIN = 1e-6  # Å; the volume decides about atoms on its surface
 
 
@@ -78,7 +83,8 @@ class Crystal(Generator):
         from exitwave.structure.generators.lattice_points import lattice_points
 
         lattice, low, high = self.lattice, np.asarray(bounds.low), np.asarray(bounds.high)
-        positions, site = lattice_points(lattice, self.sites, low, high, MARGIN)
+        normals, offsets = bounds.planes if bounds.planes is not None else (np.empty((0, 3)), np.empty(0))
+        positions, site = lattice_points(lattice, self.sites, low, high, MARGIN, normals, offsets)
         return Atoms(positions, self.material.numbers[site], self.material.thermal[site])
 
     def direction(self, indices: ArrayLike) -> Array:
@@ -92,6 +98,65 @@ class Crystal(Generator):
     def spacing(self, indices: ArrayLike) -> float:
         """Return the spacing 1/|h a* + k b* + l c*| of the lattice planes (h k l), Å."""
         return float(1 / np.linalg.norm(np.linalg.inv(self.lattice) @ vector3(indices, "plane")))
+
+    def snapped(
+        self, indices: ArrayLike, point: ArrayLike, side: str = "nearest", species: str | int | None = None
+    ) -> HalfSpace:
+        r"""Return the half-space below the lattice plane (h k l) with atoms on it that is next to a point.
+
+        The heights of atoms along the normal are those of the sites of one cell plus whole spacings, for integer
+        indices on any lattice, with any origin, centring, orientation and strain.
+
+        Parameters
+        ----------
+        indices
+            Whole numbers h k l; the normal points out of the half-space.
+        point
+            Å, in the scene.
+        side
+            "nearest"; "toward": the plane at or below the point, seen along the normal; "away": at or beyond it.
+        species
+            Only planes with atoms of this element, as for a termination; None: of any.
+
+        Raises
+        ------
+        StructureError
+            If the indices are no whole numbers, all 0, or the crystal has no such element.
+
+        Examples
+        --------
+        >>> gold = Crystal("Au").translated((0, 0, 0.3))
+        >>> float(gold.snapped((0, 0, 1), (0, 0, 10.0)).point[2].round(6))
+        10.4955
+        """
+        from exitwave.structure.regions.solids import HalfSpace
+
+        hkl, place = vector3(indices, "indices"), vector3(point, "point")
+        if (hkl != np.round(hkl)).any() or not hkl.any():
+            raise StructureError(f"indices is {hkl.tolist()}; the indices of a plane are whole numbers, not all 0.")
+        if side not in SIDES:
+            raise StructureError(f"side is {side!r}; it is one of {', '.join(SIDES)}.")
+        own = np.ones(len(self.material.numbers), dtype=bool)
+        if species is not None:
+            own = self.material.numbers == atomic_number(species)
+            if not own.any():
+                raise StructureError(
+                    f"species is {species!r}; {self.material.name} has {self.material.formula} only."
+                )
+        hkl = hkl / np.gcd.reduce(hkl.astype(np.int64))
+        normal, spacing = self.normal(hkl), self.spacing(hkl)
+        levels = np.unique(np.round(np.mod(self.sites[own] @ normal / spacing, 1.0), 9) % 1.0)
+        # the planes around the point, in spacings, as seen from it
+        apart = levels - (place @ normal) / spacing
+        apart = (apart - np.floor(apart))[:, None] + np.array([-1.0, 0.0, 1.0])
+        apart = apart.ravel()
+        if side == "toward":
+            chosen = apart[apart <= PLANE].max()
+        elif side == "away":
+            chosen = apart[apart >= -PLANE].min()
+        else:
+            chosen = apart[np.argmin(np.abs(apart))]
+        return HalfSpace(normal, place + chosen * spacing * normal)
 
     @override
     def transformed(self, transform: Transform) -> Crystal:
