@@ -66,7 +66,7 @@ def test_the_thickness_of_a_ball_is_its_chord_and_its_integral_the_volume(materi
     y, x = np.mgrid[:120, :100] * 0.5
     chord = 2 * np.sqrt(np.maximum(radius**2 - (x - 25) ** 2 - (y - 30) ** 2, 0))
     inside = chord > 1.4 * radius
-    assert np.abs(thickness - chord)[inside].mean() < 0.06 * radius
+    assert np.abs(thickness - chord)[inside].mean() < 0.09 * radius
     away = np.hypot(x - 25, y - 30) > radius + 6
     assert thickness[away].max() < 0.1
 
