@@ -95,7 +95,9 @@ def drop_contacts(
     """
     from exitwave.structure.neighbours import first_come
 
-    elements, kinds = np.unique(numbers, return_inverse=True)
+    elements = np.flatnonzero(np.bincount(numbers, minlength=1))
+    kinds = np.zeros(int(elements[-1]) + 1 if len(elements) else 1, dtype=np.int32)
+    kinds[elements] = np.arange(len(elements))
     limits = pair_limits(minimum_distance, elements.astype(np.int32))
     if len(positions) == 0:
         return np.ones(0, dtype=bool)
@@ -105,8 +107,8 @@ def drop_contacts(
     owners = np.arange(count) if bodies is None else bodies
     return first_come(
         grid.fractional,
-        np.where(joined[grains], 0, grid.images).astype(grid.images.dtype),
-        kinds.astype(np.int32),
+        np.where(joined[grains], 0, grid.images).astype(grid.images.dtype) if joined.any() else grid.images,
+        kinds[numbers],
         np.ascontiguousarray(grains, dtype=np.int32),
         grid.cell,
         grid.pbc,

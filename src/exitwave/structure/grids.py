@@ -44,10 +44,17 @@ class Grid:
         """Return the grid for neighbours within ``cutoff``, Å; positions may lie outside the cell."""
         inverse, repeats = np.linalg.inv(cell), np.array(pbc, dtype=bool)
         fractional = positions @ inverse
-        images = np.where(repeats, np.floor(fractional), 0.0)
-        fractional = fractional - images
-        low = np.where(repeats, 0.0, fractional.min(axis=0))
-        span = np.where(repeats, 1.0, np.maximum(np.ptp(fractional, axis=0), 1e-9) * (1 + 1e-12))
+        images = np.zeros(fractional.shape, dtype=np.int32)
+        low, span = np.zeros(3), np.ones(3)
+        for axis in range(3):  # one column after the other is several times faster than all at once
+            column = fractional[:, axis]
+            least, most = column.min(), column.max()
+            if not repeats[axis]:
+                low[axis], span[axis] = least, max(most - least, 1e-9) * (1 + 1e-12)
+            elif least < 0 or most >= 1:
+                shift = np.floor(column)
+                images[:, axis] = shift
+                column -= shift
         heights = span / np.linalg.norm(inverse, axis=0)
         shape = np.maximum(np.floor(heights / cutoff), 1).astype(np.int64)
         while shape.prod() > MOST_CELLS:
@@ -56,7 +63,7 @@ class Grid:
         reach = np.where(repeats, steps, np.minimum(steps, shape - 1)).astype(np.int64)
         return cls(
             fractional=(fractional - low) / span,
-            images=images.astype(np.int32),
+            images=images,
             cell=np.ascontiguousarray(cell * span[:, None]),
             pbc=repeats,
             shape=shape,

@@ -60,9 +60,16 @@ def first_come(
     owners = np.full(cells, NOBODY, dtype=np.int64)
     stays = np.ones(atoms, dtype=np.bool_)
     place = np.empty(3, dtype=np.int64)
+    mixed = _mixed(fractional, images, grains, shape, reach, pbc)
     for a in range(atoms):
         for axis in range(3):
             place[axis] = min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
+        if not mixed[(place[0] * shape[1] + place[1]) * shape[2] + place[2]]:
+            slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+            following[a] = heads[slot]
+            heads[slot] = a
+            owners[slot] = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+            continue
         for di in range(-reach[0], reach[0] + 1):
             i, u = _folded(place[0] + di, shape[0])
             if (u != 0 and not pbc[0]) or not stays[a]:
@@ -112,6 +119,58 @@ def first_come(
             own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
             owners[slot] = own if owners[slot] == NOBODY or owners[slot] == own else SEVERAL
     return stays
+
+
+@compiled
+def _mixed(
+    fractional: Array,
+    images: Ints,
+    grains: Ints,
+    shape: NDArray[np.int64],
+    reach: NDArray[np.int64],
+    pbc: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return which cells of the grid have atoms of another grain, or of another image, within reach."""
+    held = np.full(shape[0] * shape[1] * shape[2], NOBODY, dtype=np.int64)
+    place = np.empty(3, dtype=np.int64)
+    for a in range(len(fractional)):
+        for axis in range(3):
+            place[axis] = min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
+        slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+        own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+        held[slot] = own if held[slot] == NOBODY or held[slot] == own else SEVERAL
+    mixed = np.zeros(len(held), dtype=np.bool_)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                slot = (i * shape[1] + j) * shape[2] + k
+                own = held[slot]
+                if own == NOBODY:
+                    continue
+                found = own == SEVERAL
+                for di in range(-reach[0], reach[0] + 1):
+                    if found:
+                        break
+                    for dj in range(-reach[1], reach[1] + 1):
+                        if found:
+                            break
+                        for dk in range(-reach[2], reach[2] + 1):
+                            p, q, r = i + di, j + dj, k + dk
+                            inside = 0 <= p < shape[0] and 0 <= q < shape[1] and 0 <= r < shape[2]
+                            if inside:
+                                other = held[(p * shape[1] + q) * shape[2] + r]
+                                found = other not in (NOBODY, own)
+                            else:
+                                # beyond a border that repeats there may be anything
+                                found = (
+                                    ((0 <= p < shape[0]) or pbc[0])
+                                    and ((0 <= q < shape[1]) or pbc[1])
+                                    and ((0 <= r < shape[2]) or pbc[2])
+                                )
+                            if found:
+                                break
+                mixed[slot] = found
+    return mixed
 
 
 @compiled

@@ -181,6 +181,8 @@ class Scene:
         return read_scene(path, allow_code=allow_code)
 
     def _assemble(self, made: list[Atoms], owners: list[int], seamless: Mask) -> Structure:
+        from exitwave.structure.regions.inside import reach_in
+
         counts = [len(atoms) for atoms in made]
         positions = np.concatenate([np.empty((0, 3)), *(atoms.positions for atoms in made)])
         numbers = np.concatenate([np.empty(0, np.int32), *(atoms.numbers for atoms in made)])
@@ -195,11 +197,12 @@ class Scene:
         bodies = np.array(owners, dtype=np.int32)
         kept = drop_contacts(positions, numbers, grains, cell, self.pbc, self.minimum_distance, seamless, bodies)
         if self.outside == "wrap":
-            fractional = positions @ np.linalg.inv(cell)
+            inverse = np.linalg.inv(cell)
+            reach = reach_in(positions, inverse)
             for axis in range(3):
-                column = fractional[:, axis]
-                if self.pbc[axis] and len(column) and (column.min() < -EDGE or column.max() + EDGE >= 1):
-                    positions = positions - np.floor(column + EDGE)[:, None] * cell[axis]
+                if self.pbc[axis] and (reach[0, axis] < -EDGE or reach[1, axis] + EDGE >= 1):
+                    periods = np.floor(positions @ inverse[:, axis] + EDGE)
+                    positions = positions - periods[:, None] * cell[axis]
         return Structure(
             positions=positions[kept],
             numbers=numbers[kept],
@@ -250,9 +253,12 @@ class Scene:
 
     def _inside(self, positions: Array, objects: Ints) -> Mask:
         """Return which atoms are not cut off; raise if some stick out of a face without repetition."""
-        fractional = positions @ np.linalg.inv(np.asarray(self.cell))
-        if self.outside == "keep":
+        from exitwave.structure.regions.inside import reach_in
+
+        inverse = np.linalg.inv(np.asarray(self.cell))
+        if self.outside == "keep" or np.abs(reach_in(positions, inverse) - 0.5).max() < 0.5 - EDGE:
             return np.ones(len(positions), dtype=bool)
+        fractional = positions @ inverse
         beyond = (fractional < -EDGE) | (fractional > 1 + EDGE)
         for axis in range(3):
             if not self.pbc[axis] and beyond[:, axis].any():

@@ -77,11 +77,15 @@ class Bounds:
         Its corners, Å.
     periodic
         For x, y, z: whether the scene repeats with exactly the length of the box along this axis.
+    planes
+        Normals (n, 3) and offsets (n,), Å, of half-spaces n·x ≤ offset beyond which no atoms are asked for; a
+        generator may leave them out, to save time. None: there are none.
     """
 
     low: ArrayLike
     high: ArrayLike
     periodic: tuple[bool, bool, bool] = (False, False, False)
+    planes: tuple[Array, Array] | None = None
 
     def __post_init__(self) -> None:
         low, high = vector3(self.low, "low"), vector3(self.high, "high")

@@ -11,10 +11,12 @@ __all__ = ["lattice_points"]
 
 
 @compiled
-def lattice_points(lattice: Array, sites: Array, low: Array, high: Array, margin: float) -> tuple[Array, Ints]:
+def lattice_points(
+    lattice: Array, sites: Array, low: Array, high: Array, margin: float, normals: Array, offsets: Array
+) -> tuple[Array, Ints]:
     """Return the points of a crystal in a box, and the index of the site that each is an image of.
 
-    The lattice is walked in rows along its third vector; each row is clipped against the box exactly, so the
+    The lattice is walked in rows along its third vector; each row is clipped against the box and the planes, so the
     time goes with the number of points found, whatever the orientation.
 
     Parameters
@@ -26,7 +28,9 @@ def lattice_points(lattice: Array, sites: Array, low: Array, high: Array, margin
     low, high
         Corners of the box, Å.
     margin
-        How far outside the box a point may be, Å.
+        How far outside the box or the planes a point may be, Å.
+    normals, offsets
+        Half-spaces n·x ≤ offset that the points are in too, shapes (planes, 3) and (planes,), Å.
     """
     inverse = np.linalg.inv(lattice)
     first = np.full(2, np.inf)
@@ -60,6 +64,21 @@ def lattice_points(lattice: Array, sites: Array, low: Array, high: Array, margin
                         continue
                     a, b = a / step, b / step
                     begin, end = max(begin, min(a, b)), min(end, max(a, b))
+                for plane in range(len(normals)):
+                    if begin > end:
+                        break
+                    rise, room = 0.0, offsets[plane] + margin
+                    for axis in range(3):
+                        start = sites[s, axis] + i * lattice[0, axis] + j * lattice[1, axis]
+                        rise += normals[plane, axis] * lattice[2, axis]
+                        room -= normals[plane, axis] * start
+                    if abs(rise) < 1e-12:
+                        if room < 0:
+                            end = -np.inf
+                    elif rise > 0:
+                        end = min(end, room / rise)
+                    else:
+                        begin = max(begin, room / rise)
                 if begin > end:
                     continue
                 k0, k1 = int(np.ceil(begin)), int(np.floor(end))

@@ -15,6 +15,7 @@ from exitwave.core import StructureError
 from exitwave.structure.arrays import Array, frozen, points3, vector3
 from exitwave.structure.regions.base import Region
 from exitwave.structure.regions.solids import ORIGIN, Solid
+from exitwave.structure.transforms import Transform
 
 __all__ = ["ConvexHull", "Mesh", "Polyhedron"]
 
@@ -119,6 +120,27 @@ class Polyhedron(Solid):
         for normal, offset in zip(normals, offsets, strict=True):
             np.maximum(worst, points @ normal - offset, out=worst)
         return worst
+
+    @override
+    def contains(self, points: ArrayLike, tolerance: float = 0.0) -> NDArray[np.bool_]:
+        from exitwave.structure.regions.inside import behind_planes
+
+        normals, offsets = self.planes()
+        return behind_planes(
+            np.ascontiguousarray(points3(points)), np.ascontiguousarray(normals), offsets + tolerance
+        )
+
+    @override
+    def transformed(self, transform: Transform) -> Polyhedron:
+        # the corners are carried along, not found again
+        normals = np.asarray(self.normals) @ transform.inverse.matrix
+        lengths = np.linalg.norm(normals, axis=1)
+        moved = object.__new__(Polyhedron)
+        object.__setattr__(moved, "normals", frozen(normals / lengths[:, None]))
+        object.__setattr__(moved, "distances", frozen(np.asarray(self.distances) / lengths))
+        object.__setattr__(moved, "centre", frozen(transform(self.centre)))
+        moved.__dict__["vertices"] = frozen(transform(self.vertices))
+        return moved
 
     @override
     def planes(self) -> tuple[Array, Array]:
