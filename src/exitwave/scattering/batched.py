@@ -229,6 +229,9 @@ class BatchedMultislice(Passage):
     def enter(self, atoms: SpreadPlanes | ExactPlanes, wave: torch.Tensor | None = None) -> None:
         self._atoms = atoms
         self._wave = self._ones(atoms.count, self.grid.shape) if wave is None else wave.to(self.device)
+        # nothing is sent to the device between planes
+        for gap in set(np.diff(atoms.occupied()).tolist()):
+            self._propagator(gap * self.thickness)
 
     @override
     def wave(self) -> torch.Tensor:
@@ -244,16 +247,15 @@ class BatchedMultislice(Passage):
         exit_wave: torch.Tensor = torch.fft.ifft2(spectrum, norm="forward")
         return exit_wave
 
+    @override
     def potential(self, plane: int) -> torch.Tensor:
-        """Return the phases that a plane of the atoms gives, (configurations, y, x) of the inner grid, rad."""
         phase: torch.Tensor = self._atoms.exponents(plane)[0]
         return phase
 
     def _moved(self, plane: int | None, distance: float) -> torch.Tensor:
         wave = self._wave if plane is None else self._wave * self._transmission(self._atoms.exponents(plane))
-        if distance not in self._factors:
-            self._factors[distance] = self._propagator(distance)
-        moved: torch.Tensor = torch.fft.fft2(wave) * self._factors[distance]
+        factor = self._propagator(distance)
+        moved: torch.Tensor = torch.fft.fft2(wave) * factor
         return moved
 
     def _ones(self, count: int, shape: tuple[int, int]) -> torch.Tensor:
@@ -268,11 +270,15 @@ class BatchedMultislice(Passage):
         return torch.polar(size, phase)
 
     def _propagator(self, distance: float) -> torch.Tensor:
+        if distance in self._factors:
+            return self._factors[distance]
         along_y, along_x = self.beam.propagator(self.grid, distance)
         kind = torch.complex64 if self.dtype == torch.float32 else torch.complex128
         y = torch.as_tensor(along_y / self.grid.pixels, device=self.device)
         x = torch.as_tensor(along_x, device=self.device)
-        return ((y[:, None] * x[None, :]) * self._mask).to(kind)
+        factor: torch.Tensor = ((y[:, None] * x[None, :]) * self._mask).to(kind)
+        self._factors[distance] = factor
+        return factor
 
 
 class ExactMultislice(BatchedMultislice):

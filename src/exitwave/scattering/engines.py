@@ -12,14 +12,14 @@ from exitwave.core import ScatteringError, number, word
 from exitwave.scattering.batched import BatchedMultislice, ExactMultislice
 from exitwave.scattering.grid import Grid
 from exitwave.scattering.memory import available_memory
-from exitwave.scattering.multislice import Beam, Multislice
+from exitwave.scattering.multislice import Beam, Multislice, Passage
 from exitwave.scattering.packed import can_pack
 from exitwave.scattering.spec import Scattering
 
 if TYPE_CHECKING:
     from exitwave.structure.structure import Structure
 
-__all__ = ["make_engine"]
+__all__ = ["make_engine", "slice_thickness"]
 
 _LARGEST_BATCH = 64
 _BYTES_PER_PIXEL = {torch.float32: 88, torch.float64: 168}
@@ -33,7 +33,7 @@ def make_engine(
     waves: int,
     lossy: bool,
     device: str | torch.device | None = None,
-) -> BatchedMultislice | Multislice:
+) -> Passage:
     """Return the engine that a drawn spec asks for.
 
     Parameters
@@ -60,7 +60,7 @@ def make_engine(
     dtype = torch.float64 if spec.precision == "double" or spec.method == "exact" else torch.float32
     kinds = [int(kind) for kind in np.unique(structure.numbers)]
     height = float(structure.cell[2, 2])
-    thickness = height / max(1, ceil(height / number(spec.slice_thickness) - 1e-9))
+    thickness = slice_thickness(structure, spec)
     beam = Beam(number(spec.energy), (number(spec.tilt_y), number(spec.tilt_x)), number(spec.absorption), lossy)
     name = word(spec.parametrization)
 
@@ -80,6 +80,12 @@ def make_engine(
             _LARGEST_BATCH if free is None else min(_LARGEST_BATCH, max(1, int(0.8 * (free - kept - fixed) / each)))
         )
     return BatchedMultislice(inner, output, name, beam, thickness, height, place, dtype, batch)
+
+
+def slice_thickness(structure: Structure, spec: Scattering) -> float:
+    """Return the distance of planes, Å: whole parts of the height of the cell, at most what a drawn spec asks for."""
+    height = float(structure.cell[2, 2])
+    return height / max(1, ceil(height / number(spec.slice_thickness) - 1e-9))
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -178,6 +178,18 @@ class ExitWave:
             record=header["record"],
         )
 
+    def to_abtem(self) -> Any:
+        """Return the waves as ``abtem.Waves`` (without the particle's), where abTEM is installed."""
+        from exitwave.scattering.converters import to_abtem
+
+        return to_abtem(self)
+
+    def to_hyperspy(self) -> Any:
+        """Return the waves as ``hyperspy.signals.ComplexSignal2D``, where HyperSpy is installed."""
+        from exitwave.scattering.converters import to_hyperspy
+
+        return to_hyperspy(self)
+
     def show(self, configuration: int = 0) -> Figure:
         """Return a figure of amplitude and phase with axes in Å (and of the particle's phase, where there is one)."""
         from exitwave.scattering.figures import wave_figure

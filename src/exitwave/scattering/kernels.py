@@ -52,6 +52,8 @@ def spread_pair(
     filled: Any,
     places: Any,
     size: int,
+    origin_y: int,
+    origin_x: int,
     first_y: Any,
     first_x: Any,
     values_y: Any,
@@ -67,31 +69,38 @@ def spread_pair(
     Every atom becomes 6 × 6 points. ``filled`` marks the blocks that hold any; ``size`` is the number of rows.
     """
     width = len(places)
+    flat = rows.reshape(-1)
+    span = rows.shape[1]
+    column = np.zeros(32, np.float32)
     for atom in range(first, last):
         node = plane - base[atom] + 1
         one = np.float32(weights[atom, node]) if 0 <= node < 4 else np.float32(0.0)
         other = np.float32(weights[atom, node + 1]) if -1 <= node < 3 else np.float32(0.0)
         if one == 0.0 and other == 0.0:
             continue
-        y = first_y[atom] % size
+        y = (first_y[atom] - origin_y) % size
         done = 0
-        while done < 6:  # points along y are neighbours within a block
-            block = rows[y // 16]
-            filled[y // 16] = True
+        while done < 6:  # once, unless the atom reaches over the border of the cell
+            count = min(6 - done, size - y)
             lane = y % 16
-            count = min(6 - done, 16 - lane, size - y)
-            for j in range(6):
-                x = first_x[atom] + j
-                if x >= width:
-                    x -= width
-                elif x < 0:
-                    x += width
-                place = places[x] + lane
-                a = values_x[atom, j] * one
-                b = values_x[atom, j] * other
-                for i in range(count):
-                    block[place + i] += values_y[atom, done + i] * a
-                    block[place + 16 + i] += values_y[atom, done + i] * b
+            for i in range(count):
+                column[lane + i] = values_y[atom, done + i]
+            for part in range(1 if lane + count <= 16 else 2):
+                block = y // 16 + part
+                filled[block] = True
+                points = load(column, 16 * part)
+                for j in range(6):
+                    x = first_x[atom] - origin_x + j
+                    if x >= width:
+                        x -= width
+                    elif x < 0:
+                        x += width
+                    place = block * span + places[x]
+                    share = values_x[atom, j]
+                    store(flat, place, load(flat, place) + points * splat(share * one))
+                    store(flat, place + 16, load(flat, place + 16) + points * splat(share * other))
+            for i in range(count):
+                column[lane + i] = np.float32(0.0)
             done += count
             y = (y + count) % size
 
@@ -191,6 +200,8 @@ def phases_of_tiles(
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def transmit_tiles(
     tiles: Any,
+    first_block: int,
+    first_x: int,
     phases: Any,
     losses: Any,
     absorption: float,
@@ -206,6 +217,8 @@ def transmit_tiles(
 ) -> None:
     """Multiply a wave, given by its tiles, by exp(iφ − absorption·φ − l): back along x, multiplied, and there again.
 
+    Phases and losses may cover a box alone, which begins with a block of rows and a point x; elsewhere they are zero.
+
     With y = φ/2 reduced to [−π/2, π/2], cos φ = 1 − 2 sin²y and sin φ = 2 sin y cos y, from polynomials; exp(−a) is
     the 16th power of a polynomial in a/16.
     """
@@ -220,24 +233,31 @@ def transmit_tiles(
     s1, s2, s3, s4 = splat(_S1), splat(_S2), splat(_S3), splat(_S4)
     c1, c2, c3, c4, c5 = splat(_C1), splat(_C2), splat(_C3), splat(_C4), splat(_C5)
     share = splat(np.float32(absorption))
+    scale = splat(np.float32(1.0 / size))
+    width = phases.shape[1] // 16
     damped = lossy or absorption != 0.0
     for block in range(phases.shape[0]):
         row[:] = np.float32(0.0)
         for tile in range(tiles.shape[0]):
             for part in (0, 16):
-                transpose(flat, tile * span + part, lines, 16 * block, row, part, along, 16 * tile)
+                transpose(flat, tile * span + part, lines, 16 * (first_block + block), row, part, along, 16 * tile)
         backward(row, 0, size, factors, roots, starts)
+        for x in range(size):  # what both transforms multiply by is taken back
+            if x < first_x or x >= first_x + width:
+                place = places[x]
+                store(row, place, load(row, place) * scale)
+                store(row, place + 16, load(row, place + 16) * scale)
         angles = phases[block]
         lost = losses[block]
-        for x in range(size):
+        for x in range(width):
             phi = load(angles, 16 * x)
             turns = (phi * inverse_period + rounder) - rounder
             y = half * ((phi - turns * period_high) - turns * period_low)
             z = y * y
             sine = y + y * z * (s1 + z * (s2 + z * (s3 + z * s4)))
             cosine = one + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
-            s = two * sine * cosine
-            c = one - two * sine * sine
+            s = scale * two * sine * cosine
+            c = scale - scale * two * sine * sine
             if damped:
                 a = share * phi
                 if lossy:
@@ -250,7 +270,7 @@ def transmit_tiles(
                 damping = damping * damping
                 s = s * damping
                 c = c * damping
-            place = places[x]
+            place = places[first_x + x]
             re = load(row, place)
             im = load(row, place + 16)
             store(row, place, re * c - im * s)
@@ -258,7 +278,7 @@ def transmit_tiles(
         forward(row, 0, size, factors, roots, starts)
         for tile in range(tiles.shape[0]):
             for part in (0, 16):
-                transpose(row, part, along, 16 * tile, flat, tile * span + part, lines, 16 * block)
+                transpose(row, part, along, 16 * tile, flat, tile * span + part, lines, 16 * (first_block + block))
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")

@@ -92,6 +92,10 @@ class Passage(ABC):
         """Pass a plane, or none, go on by a distance in Å and return the wave on the output grid."""
 
     @abstractmethod
+    def potential(self, plane: int) -> torch.Tensor:
+        """Return the phases that a plane of the atoms gives, (configurations, y, x) of the inner grid, rad."""
+
+    @abstractmethod
     def vacuum(self, count: int) -> torch.Tensor:
         """Return exit waves of nothing: exactly one."""
 
@@ -164,6 +168,8 @@ class Multislice(Passage):
         Distance of planes, Å.
     height
         Height of the cell, Å: the exit wave is that at z = ``height``.
+    boxes
+        Whether planes whose atoms fill a small part of the grid are computed in that part alone.
     """
 
     batch = 1
@@ -177,10 +183,14 @@ class Multislice(Passage):
         beam: Beam,
         thickness: float,
         height: float,
+        boxes: bool = True,
     ) -> None:
         self.grid, self.output, self.beam = grid, output, beam
         self.thickness, self.height = thickness, height
-        self._planes = PackedPlanes(grid, numbers, parametrization, interaction_parameter(beam.energy), beam.lossy)
+        self._numbers, self._parametrization, self._boxes = numbers, parametrization, boxes
+        self._planes = self._make_planes(grid, (0, 0))
+        self._boxed: PackedPlanes | None = None
+        self._pairs: set[int] = set()
         self._layout = layout = Layout.of(grid, int(grid.band_reach().max()))
         self._tiles, self._row = layout.tiles(), layout.rows(1)[0]
         ky, kx = grid.frequencies()
@@ -207,7 +217,14 @@ class Multislice(Passage):
 
     @override
     def enter(self, atoms: SpreadAtoms, wave: torch.Tensor | None = None) -> None:
-        self._planes.take(atoms)
+        box, self._pairs = atoms.boxes(self.grid) if self._boxes else (None, set())
+        if box is None:
+            self._boxed = None
+        elif self._boxed is None or (self._boxed.origin, self._boxed.layout.grid.shape) != (box.origin, box.shape):
+            self._boxed = self._make_planes(box.part_of(self.grid), box.origin)
+        for planes in (self._planes, self._boxed):
+            if planes is not None:
+                planes.take(atoms)
         layout = self._layout
         if wave is None:
             self._tiles.fill(0.0)
@@ -244,16 +261,22 @@ class Multislice(Passage):
             exit_wave: torch.Tensor = torch.fft.ifft2(cropped, norm="forward")
         return exit_wave[None]
 
+    @override
     def potential(self, plane: int) -> torch.Tensor:
-        """Return the phase that a plane of the atoms gives, (1, y, x) of the inner grid, rad."""
         part = self._planes.load(plane)
         return torch.from_numpy(np.ascontiguousarray(self._planes.layout.image(self._planes.phases[part])))[None]
 
+    def _make_planes(self, grid: Grid, origin: tuple[int, int]) -> PackedPlanes:
+        sigma = interaction_parameter(self.beam.energy)
+        return PackedPlanes(grid, self._numbers, self._parametrization, sigma, self.beam.lossy, origin)
+
     def _transmit(self, plane: int) -> None:
-        planes, layout = self._planes, self._layout
+        planes, layout = self._planes_of(plane), self._layout
         part = planes.load(plane)
         kernels.transmit_tiles(
             self._tiles,
+            planes.origin[0] // 16,
+            planes.origin[1],
             planes.phases[part],
             planes.losses[part],
             self.beam.absorption,
@@ -265,10 +288,13 @@ class Multislice(Passage):
             *layout.x.steps,
         )
 
+    def _planes_of(self, plane: int) -> PackedPlanes:
+        return self._boxed if self._boxed is not None and plane // 2 in self._pairs else self._planes
+
     def _propagate(self, distance: float, back: bool = True) -> None:
         layout = self._layout
         along_y, along_x = self.beam.propagator(self.grid, distance)
-        along_y = along_y[layout.y.order] / self.grid.pixels
+        along_y = along_y[layout.y.order] / layout.y.length
         along_x = np.where(self._held, along_x[layout.frequencies], 0.0)
         parts = np.stack([along_x.real, along_x.imag]).reshape(2, -1, 16).swapaxes(0, 1)
         kernels.propagate_tiles(

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.scattering import kernels
 from exitwave.scattering.fourier import Plan, plan
-from exitwave.scattering.grid import Grid
+from exitwave.scattering.grid import Grid, fast_size
 from exitwave.scattering.potential import BETA, WIDTH, phase_filter
 from exitwave.scattering.slicing import SlicedAtoms, occupied_planes
 from exitwave.scattering.unresolved import loss_filter
 
-__all__ = ["Layout", "PackedPlanes", "SpreadAtoms", "can_pack"]
+__all__ = ["Box", "Layout", "PackedPlanes", "SpreadAtoms", "can_pack"]
+
+_MARGIN = 6.0
+"""Å about atoms within which their potential is kept; beyond, it is below 1e-6 rad for every element."""
+
+_BOX = 32
+_SMALL = 0.6
 
 _Floats = NDArray[np.float32]
 _Indices = NDArray[np.int64]
@@ -127,6 +135,30 @@ class SpreadAtoms:
     groups: list[tuple[SlicedAtoms, tuple[_Indices, _Indices], tuple[_Floats, _Floats]]]
     planes: list[int]
 
+    def boxes(self, grid: Grid) -> tuple[Box | None, set[int]]:
+        """Return a box and the pairs of planes whose atoms are all within it; None where atoms fill the grid."""
+        small: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        spans: dict[int, NDArray[np.float64]] = {}
+        for atoms, _, _ in self.groups:
+            kinds, starts = np.unique(atoms.base, return_index=True)
+            for ufunc, part in ((np.minimum, 0), (np.maximum, 1)):
+                y, x = ufunc.reduceat(atoms.y, starts), ufunc.reduceat(atoms.x, starts)
+                for base, *edge in zip(kinds.tolist(), y.tolist(), x.tolist(), strict=True):
+                    span = spans.setdefault(base, np.array([[np.inf, np.inf], [-np.inf, -np.inf]]))
+                    span[part] = ufunc(span[part], edge)
+        for pair in {plane // 2 for plane in self.planes}:
+            near = [spans[base] for base in range(2 * pair - 2, 2 * pair + 3) if base in spans]
+            if near:
+                low, high = np.min([s[0] for s in near], axis=0), np.max([s[1] for s in near], axis=0)
+                if Box.around(tuple(low), tuple(high), grid) is not None:
+                    small[pair] = low, high
+        if not small:
+            return None, set()
+        low = np.min([span[0] for span in small.values()], axis=0)
+        high = np.max([span[1] for span in small.values()], axis=0)
+        box = Box.around(tuple(low), tuple(high), grid)
+        return box, set(small) if box is not None else set()
+
     @classmethod
     def of(cls, sliced: list[SlicedAtoms]) -> SpreadAtoms:
         """Return sliced atoms with their kernels."""
@@ -141,19 +173,69 @@ class SpreadAtoms:
         return cls(groups, occupied_planes(sliced))
 
 
+@dataclass(frozen=True)
+class Box:
+    """A part of a grid: where it begins (y, x) and its pixels (y, x)."""
+
+    origin: tuple[int, int]
+    shape: tuple[int, int]
+
+    @classmethod
+    def around(cls, low: tuple[float, float], high: tuple[float, float], grid: Grid) -> Box | None:
+        """Return the box that holds points from ``low`` to ``high`` (y, x) with a margin; None if it is large.
+
+        Whole blocks of rows and a few sizes alone occur, so that filters serve again.
+        """
+        origin, shape = [], []
+        for start, end, size, step in zip(low, high, grid.shape, grid.sampling, strict=True):
+            margin = _MARGIN / step
+            first = max(0, floor((start - margin) / _BOX) * _BOX)
+            length = fast_multiple(ceil(end + margin) - first, _BOX)
+            if start - margin < 0 or first + length > size:
+                return None
+            origin.append(first)
+            shape.append(length)
+        if shape[0] * shape[1] > _SMALL * grid.pixels:
+            return None
+        return cls((origin[0], origin[1]), (shape[0], shape[1]))
+
+    def part_of(self, grid: Grid) -> Grid:
+        """Return the grid of the box."""
+        dy, dx = grid.sampling
+        return Grid(self.shape, (self.shape[0] * dy, self.shape[1] * dx))
+
+
+def fast_multiple(least: int, step: int) -> int:
+    """Return the smallest multiple of ``step``, at least ``least``, that is quick to transform."""
+    size = max(step, -(-least // step) * step)
+    while fast_size(size) != size:
+        size += step
+    return size
+
+
 class PackedPlanes:
     """Phases of pairs of planes on a CPU: one plane in the real part, the other in the imaginary part.
 
     The filter is real and even, so one complex transform there and back serves two planes. With ``lossy``, the
     losses of ``unresolved`` come from one more transform back. ``phases`` and ``losses`` hold a pair in blocks of
-    rows, (2, blocks, 16 · nx).
+    rows, (2, blocks, 16 · nx). The grid may be a box of the wave's, which begins at the point ``origin`` (y, x).
     """
 
-    def __init__(self, grid: Grid, numbers: list[int], name: str, sigma: float, lossy: bool) -> None:
-        self.lossy = lossy
+    def __init__(
+        self,
+        grid: Grid,
+        numbers: list[int],
+        name: str,
+        sigma: float,
+        lossy: bool,
+        origin: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.lossy, self.origin = lossy, origin
         self.layout = layout = Layout.of(grid)
-        self._filters = {n: layout.along_tiles(phase_filter(grid, n, name, sigma)) for n in numbers}
-        self._losses = {n: layout.along_tiles(loss_filter(grid, n, name, sigma)) for n in numbers} if lossy else {}
+        self._source = grid, name, sigma
+        self._filters: dict[int, tuple[_Floats, _Floats]] = {}
+        for kind in numbers:
+            self._filter(kind)
         self._rows, self._row = layout.rows(layout.blocks), layout.rows(1)[0]
         self._filled = np.zeros(layout.blocks, np.bool_)
         self._tiles, self._phase = layout.tiles(), layout.tiles()
@@ -167,6 +249,11 @@ class PackedPlanes:
         """Take the atoms of a configuration."""
         self._atoms = atoms
         self._pair = None
+
+    def _filter(self, number: int) -> tuple[_Floats, _Floats]:
+        if number not in self._filters:
+            self._filters[number] = _tiled_filters(number, *self._source, self.lossy)
+        return self._filters[number]
 
     def load(self, plane: int) -> int:
         """Compute the pair that holds a plane, unless it is there already; return which of the two it is."""
@@ -191,6 +278,7 @@ class PackedPlanes:
                 self._filled,
                 layout.x.places,
                 layout.y.length,
+                *self.origin,
                 *points,
                 *values,
                 atoms.base,
@@ -200,8 +288,7 @@ class PackedPlanes:
                 plane,
             )
             kernels.tiles_of_rows(self._rows, self._filled, self._tiles, layout.along, layout.lines, *x)
-            weight = self._filters[atoms.number]
-            loss = self._losses[atoms.number] if lossy else weight
+            weight, loss = self._filter(atoms.number)
             ends = index == 0, index + 1 == len(acting)
             kernels.filter_tiles(
                 self._tiles, *ends, weight, self._phase, lossy, loss, self._loss, layout.y.places, *y
@@ -211,3 +298,11 @@ class PackedPlanes:
             kernels.phases_of_tiles(
                 self._loss, self.losses, self._row, layout.along, layout.lines, layout.x.places, *x
             )
+
+
+@lru_cache(maxsize=16)
+def _tiled_filters(number: int, grid: Grid, name: str, sigma: float, lossy: bool) -> tuple[_Floats, _Floats]:
+    """Return the filters of phase and loss of one element in the order of tiles."""
+    layout = Layout.of(grid)
+    weight = layout.along_tiles(phase_filter(grid, number, name, sigma))
+    return weight, layout.along_tiles(loss_filter(grid, number, name, sigma)) if lossy else weight

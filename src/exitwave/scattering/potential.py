@@ -35,7 +35,7 @@ def kernel_transform(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     return transform
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def phase_filter(grid: Grid, number: int, name: str, sigma: float, spread: bool = True) -> NDArray[np.float64]:
     r"""What turns the spectrum of spread atoms of one element into that of their phase, radians.
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from exitwave.core import ScatteringError, Stream, integer, number, word
-from exitwave.scattering.engines import make_engine
+from exitwave.core import ScatteringError, Stream
+from exitwave.scattering.batched import BatchedMultislice
 from exitwave.scattering.exit_wave import ExitWave
-from exitwave.scattering.grid import COARSEST, Grid
-from exitwave.scattering.parametrization import parametrization
+from exitwave.scattering.multislice import Passage
+from exitwave.scattering.session import Session, choose_stream
+from exitwave.scattering.slicing import SlicedAtoms, slice_atoms
 from exitwave.scattering.spec import Scattering
-from exitwave.scattering.thermal import amplitudes, displacements
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+
     from exitwave.structure.structure import Structure
 
-__all__ = ["check_structure", "scatter"]
+__all__ = ["scatter", "scatter_many", "thickness_series"]
 
 
 def scatter(
-    structure: Structure,
+    structure: Structure | Atoms | str | Path,
     *,
     seed: int | None = None,
     stream: Stream | None = None,
@@ -36,7 +41,8 @@ def scatter(
     Parameters
     ----------
     structure
-        Atoms in an orthogonal cell; the beam enters at z = 0 and leaves at the height of the cell.
+        Atoms in an orthogonal cell, a Structure, ASE atoms or a file of them; the beam enters at z = 0 and leaves at
+        the height of the cell.
     seed, stream
         Source of the thermal configurations, one of the two; neither is needed with ``thermal=False``.
         Configuration i is drawn from ``stream / i`` (``Stream(seed) / i``).
@@ -69,105 +75,183 @@ def scatter(
     >>> scatter(atom, sampling=0.2, thermal=False, particle_wave=False)
     ExitWave(1 × 50 × 50 px at 0.2 × 0.2 Å, 300 keV, cpu)
     """
-    spec = _spec(spec, fields)
-    stream = _stream(seed, stream, needed=spec.thermal or not spec.drawn)
-    if not spec.drawn:
-        spec = spec.draw(stream / "draw")
-    check_structure(structure, word(spec.parametrization))
-    output, inner = make_grids(structure, spec)
-    numbers = np.asarray(structure.numbers, dtype=np.int32)
-    count = integer(spec.configurations) if spec.thermal else 1
-    particle = _particle_atoms(structure) if spec.particle_wave else None
-    rms = amplitudes(numbers, structure.thermal, number(spec.temperature)) if spec.thermal else None
-    vibrates = rms is not None and bool((rms > 0).any())
-    lossy = vibrates if spec.beyond_band == "auto" else spec.beyond_band == "absorbed"
-    engine = make_engine(structure, spec, output, inner, count * (1 if particle is None else 2), lossy, device)
-
-    still = np.asarray(structure.positions, dtype=np.float64)
+    session = Session.open(structure, seed, stream, spec, fields)
+    engine = session.engine(device)
+    numbers, chosen, particle = session.numbers, session.atoms, session.particle
     waves, alone = [], []
-    for first in range(0, count, engine.batch):
-        indices = range(first, min(first + engine.batch, count))
-        moves = [displacements(rms, stream / index) if rms is not None else 0.0 for index in indices]
-        positions = np.stack([still + move for move in moves])
-        waves.append(engine.run(positions, numbers))
+    for first in range(0, session.count, engine.batch):
+        indices = range(first, min(first + engine.batch, session.count))
+        positions = np.stack([session.positions(index) for index in indices])
+        waves.append(engine.run(positions[:, chosen], numbers[chosen]))
         if particle is not None:
-            alone.append(engine.run(positions[:, particle], numbers[particle]))
-    return ExitWave(
-        array=torch.cat(waves),
-        sampling=output.sampling,
-        energy=number(spec.energy),
-        particle=torch.cat(alone) if particle is not None else None,
-        structure=structure,
-        record=spec.to_dict() | ({"stream": str(stream)} if spec.thermal else {}),
-    )
+            same = bool((particle == chosen).all())
+            alone.append(waves[-1].clone() if same else engine.run(positions[:, particle], numbers[particle]))
+    return session.wave(torch.cat(waves), torch.cat(alone) if particle is not None else None)
 
 
-def check_structure(structure: Structure, name: str) -> None:
-    """Raise ScatteringError, in one sentence, if the structure cannot be scattered."""
-    cell, positions = np.asarray(structure.cell, dtype=np.float64), np.asarray(structure.positions)
-    if cell.shape != (3, 3) or not np.isfinite(cell).all():
-        raise ScatteringError("the cell holds numbers that are not finite; give three finite vectors in Å.")
-    lengths = np.diag(cell)
-    if np.abs(cell - np.diag(lengths)).max() > 1e-6 * max(np.abs(cell).max(), 1e-9) or lengths.min() <= 0:
+def thickness_series(
+    structure: Structure | Atoms | str | Path,
+    depths: Sequence[float] | float,
+    *,
+    seed: int | None = None,
+    stream: Stream | None = None,
+    device: str | torch.device | None = None,
+    spec: Scattering | None = None,
+    **fields: Any,
+) -> list[ExitWave]:
+    """Return the exit waves of a structure cut at several depths, in little more time than one of them takes.
+
+    Each is the wave of ``scatter`` for the atoms above a depth in a cell that ends there, with the displacements of
+    the whole: the series passes all planes once and the last few again for every depth.
+
+    Parameters
+    ----------
+    structure
+        As for ``scatter``.
+    depths
+        Å from the entrance, ascending, within the cell; or one number, the distance of the depths.
+    seed, stream, device, spec, fields
+        As for ``scatter``. There are no waves of the particle alone: choose ``objects`` instead.
+
+    Returns
+    -------
+    waves
+        One exit wave for each depth.
+
+    Raises
+    ------
+    ScatteringError
+        If depths are not within the cell, or ascending; and as ``scatter``.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> gold = bulk("Au", cubic=True).repeat((1, 1, 4))
+    >>> waves = thickness_series(gold, 4.08, thermal=False, sampling=0.1)
+    >>> [wave.record["depth"] for wave in waves]
+    [4.08, 8.16, 12.24, 16.32]
+    """
+    if spec is None and "particle_wave" not in fields:
+        fields = fields | {"particle_wave": False}
+    session = Session.open(structure, seed, stream, spec, fields)
+    ends = _depths(depths, float(session.structure.cell[2, 2]))
+    engine = session.engine(device, session.count * len(ends))
+    numbers, chosen = session.numbers[session.atoms], session.atoms
+    series: list[list[torch.Tensor]] = [[] for _ in ends]
+    for first in range(0, session.count, engine.batch):
+        indices = range(first, min(first + engine.batch, session.count))
+        positions = np.stack([session.positions(index)[chosen] for index in indices])
+        still = np.asarray(session.structure.positions)[chosen, 2]
+        planes: list[int] = []
+        wave: torch.Tensor | None = None
+        for waves, end in zip(series, ends, strict=True):
+            kept = still < end
+            part = engine.take(positions[:, kept], numbers[kept])
+            ahead = engine.planes(part)
+            if not ahead:
+                waves.append(engine.vacuum(len(indices)))
+                continue
+            # planes before this one are the same, however much deeper the specimen goes on
+            below = positions[:, ~kept, 2]
+            same = floor(below.min() / engine.thickness - 0.5) - 1 if below.size else ahead[-1] + 1
+            start = planes[-1] if planes else None
+            stop = max(ahead[0] if start is None else start, min(same, ahead[-1]))
+            engine.enter(part, wave)
+            engine.advance(ahead, ahead[0] if start is None else start, stop)
+            wave = engine.wave().clone()
+            planes.append(stop)
+            waves.append(engine.finish(part, stop, wave, end))
+    return [session.wave(torch.cat(waves), depth=end) for waves, end in zip(series, ends, strict=True)]
+
+
+def _depths(depths: Sequence[float] | float, height: float) -> list[float]:
+    if isinstance(depths, int | float):
+        if not 0 < depths <= height:
+            raise ScatteringError(f"depths is {depths}; a distance of depths is above 0 and at most {height:g} Å.")
+        return [round(float(depths * i), 9) for i in range(1, int(height / depths + 1e-9) + 1)]
+    ends = [float(depth) for depth in depths]
+    if not ends or ends != sorted(set(ends)) or not (ends[0] > 0 and ends[-1] <= height * (1 + 1e-9)):
         raise ScatteringError(
-            f"the cell is {np.round(cell, 3).tolist()}; scattering needs an orthogonal one along x, y, z: "
-            "repeat and cut the structure to a box."
+            f"depths is {ends}; they are numbers above 0, at most the height of the cell, {height:g} Å, ascending."
         )
-    if not np.isfinite(positions).all():
-        bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
-        raise ScatteringError(f"atom {bad} is at {positions[bad].tolist()}; positions are finite numbers in Å.")
-    outside = ((positions < -1e-3) | (positions > lengths + 1e-3)).any(axis=1)
-    if outside.any():
-        bad = int(np.flatnonzero(outside)[0])
-        raise ScatteringError(
-            f"{int(outside.sum())} atoms are outside the cell of {np.round(lengths, 3).tolist()} Å, the first (atom "
-            f"{bad}) at {np.round(positions[bad], 3).tolist()}; move, wrap or delete them, or enlarge the cell."
-        )
-    thermal = np.asarray(structure.thermal, dtype=np.float64)
-    if (thermal < 0).any() or np.isinf(thermal).any():
-        raise ScatteringError(
-            "thermal holds negative or infinite numbers; it is an rms displacement in Å, or NaN for the table's."
-        )
-    parametrization(name).check(structure.numbers)
+    return ends
 
 
-def _spec(spec: Scattering | None, fields: dict[str, Any]) -> Scattering:
-    if spec is None:
-        return Scattering(**fields)
-    if fields:
-        raise ScatteringError(f"both spec and {', '.join(fields)} are given; give one, or spec.replace(…).")
-    return spec
+def scatter_many(
+    structures: Iterable[Structure | Atoms | str | Path],
+    *,
+    seed: int | None = None,
+    stream: Stream | None = None,
+    device: str | torch.device | None = None,
+    spec: Scattering | None = None,
+    **fields: Any,
+) -> Iterator[ExitWave]:
+    """Scatter structures one after the other, on a GPU many waves of several structures at a time.
+
+    Parameters
+    ----------
+    structures
+        Structures as for ``scatter``, any number of them: they are taken as they are needed.
+    seed, stream
+        Structure i moves by ``stream / i``, as ``scatter(structure, stream=stream / i)`` does.
+    device, spec, fields
+        As for ``scatter``.
+
+    Yields
+    ------
+    wave
+        The exit wave of each structure, in their order.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> cells = [bulk(metal, cubic=True) for metal in ("Cu", "Au")]
+    >>> [wave.shape for wave in scatter_many(cells, seed=1, configurations=2, sampling=0.2, particle_wave=False)]
+    [(2, 20, 20), (2, 21, 21)]
+    """
+    source = choose_stream(seed, stream, needed=True)
+    waiting: list[Session] = []
+    engine: Passage | None = None
+    for index, structure in enumerate(structures):
+        session = Session.open(structure, None, source / index, spec, dict(fields))
+        if waiting and not _alike(session, waiting[0]):
+            yield from _together(waiting, engine)
+            waiting = []
+        if not waiting:
+            engine = session.engine(device)
+        if not isinstance(engine, BatchedMultislice) or engine.batch == 1:
+            yield scatter(structure, stream=source / index, device=device, spec=spec, **fields)
+            continue
+        waiting.append(session)
+        if sum(s.count for s in waiting) >= engine.batch:
+            yield from _together(waiting, engine)
+            waiting = []
+    yield from _together(waiting, engine)
 
 
-def _stream(seed: int | None, stream: Stream | None, needed: bool) -> Stream:
-    if seed is not None and stream is not None:
-        raise ScatteringError("both seed and stream are given; give one of them.")
-    if stream is not None:
-        return stream
-    if seed is None and needed:
-        raise ScatteringError(
-            "no seed is given, but atoms vibrate or numbers are drawn; give seed=…, or thermal=False."
-        )
-    return Stream(0 if seed is None else seed)
+def _alike(one: Session, other: Session) -> bool:
+    same_cell = np.array_equal(one.structure.cell, other.structure.cell)
+    return same_cell and one.lossy == other.lossy and one.spec == other.spec
 
 
-def make_grids(structure: Structure, spec: Scattering) -> tuple[Grid, Grid]:
-    """Return the grid of the exit wave and the one inside the specimen, at least as fine."""
-    extent = (float(structure.cell[1, 1]), float(structure.cell[0, 0]))
-    output = Grid(spec.grid, extent) if spec.grid is not None else Grid.covering(extent, number(spec.sampling))
-    inner = output
-    if spec.potential_sampling is not None:
-        finest = Grid.covering(extent, number(spec.potential_sampling)).shape
-        inner = Grid((max(finest[0], output.shape[0]), max(finest[1], output.shape[1])), extent)
-    if max(inner.sampling) > COARSEST * (1 + 1e-9):
-        raise ScatteringError(
-            f"the potential would be sampled at {max(inner.sampling):.3g} Å/px; atoms need {COARSEST} Å/px or finer: "
-            f"set potential_sampling to at most {COARSEST}."
-        )
-    return output, inner
-
-
-def _particle_atoms(structure: Structure) -> NDArray[np.bool_]:
-    is_particle = np.array([role == "particle" for role in structure.roles], dtype=bool)
-    objects = np.asarray(structure.objects)
-    return is_particle[objects] if len(objects) else np.zeros(0, dtype=bool)
+def _together(sessions: list[Session], engine: Passage | None) -> Iterator[ExitWave]:
+    """Scatter all configurations of sessions in batches, the scene's and the particle's waves alike."""
+    if not sessions or not isinstance(engine, BatchedMultislice):
+        return
+    work: list[list[SlicedAtoms]] = []
+    for session in sessions:
+        masks = [session.atoms] + ([] if session.particle is None else [session.particle])
+        for index in range(session.count):
+            positions = session.positions(index)
+            work.extend(
+                slice_atoms(positions[mask], session.numbers[mask], session.inner, engine.thickness) for mask in masks
+            )
+    waves: list[torch.Tensor] = []
+    for first in range(0, len(work), engine.batch):
+        groups = work[first : first + engine.batch]
+        atoms = engine.take_groups(groups)
+        waves.extend(engine.finish(atoms) if engine.planes(atoms) else engine.vacuum(len(groups)))
+    for session in sessions:
+        width = 1 if session.particle is None else 2
+        own = torch.stack([waves.pop(0) for _ in range(width * session.count)])
+        yield session.wave(own[::width].clone(), own[1::2].clone() if width == 2 else None)

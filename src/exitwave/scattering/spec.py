@@ -60,6 +60,9 @@ class Scattering(Spec):
         Whether atoms vibrate; without, there is one configuration.
     temperature
         K, for atoms whose amplitude comes from the table.
+    objects
+        Which objects scatter, by role ("particle", "support", "other") or name; None: all. All of them move as they
+        do together.
     particle_wave
         Whether to scatter the atoms of role "particle" alone, too.
     absorption
@@ -76,6 +79,9 @@ class Scattering(Spec):
         double precision, hundreds of times slower (the oracle of the fast method).
     precision
         "single" or "double".
+    periodic
+        Whether the cell is meant to tile the plane: then one whose atoms collide with those of the next cell is
+        refused. Waves go around the borders of the cell in any case.
     fidelity
         "draft", "standard" or "reference": sets potential sampling, slices and configurations where not given.
 
@@ -111,6 +117,7 @@ class Scattering(Spec):
     ] = 8
     thermal: bool = True
     temperature: Annotated[float | Distribution, Number("a temperature", "K", at_least=0, at_most=5000)] = 300.0
+    objects: tuple[str, ...] | None = None
     particle_wave: bool = True
     absorption: Annotated[float | Distribution, Number("an absorption", at_least=0, at_most=1)] = 0.0
     beyond_band: Annotated[
@@ -120,6 +127,7 @@ class Scattering(Spec):
     tilt_y: Annotated[float | Distribution, Number("a tilt", "mrad", at_least=-100, at_most=100)] = 0.0
     method: Annotated[str, Word("a method", ("fast", "exact"), fixed=True)] = "fast"
     precision: Annotated[str, Word("a precision", ("single", "double"), fixed=True)] = "single"
+    periodic: bool = False
     fidelity: Annotated[str, Word("a fidelity", tuple(FIDELITIES), fixed=True)] = "standard"
 
     @model_validator(mode="before")
@@ -142,6 +150,16 @@ class Scattering(Spec):
         ):
             raise ValueError("a grid is two whole numbers of pixels, [y, x], from 1 to 65536.")
         return tuple(pair)
+
+    @field_validator("objects", mode="before")
+    @classmethod
+    def _check_objects(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        words = (value,) if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not words or not all(isinstance(w, str) and w for w in words):
+            raise ValueError("objects are a name or role of objects, or a list of such, or null for all.")
+        return tuple(words)
 
     def replace(self, **changes: Any) -> Self:
         """Return the spec with some fields changed; a new fidelity sets anew what the old one had set."""

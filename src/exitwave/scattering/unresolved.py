@@ -60,7 +60,7 @@ def loss_factor(
     return q, values
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def loss_filter(grid: Grid, number: int, name: str, sigma: float, spread: bool = True) -> NDArray[np.float64]:
     """What turns the spectrum of (spread) atoms of one element into the exponent of their loss.
 

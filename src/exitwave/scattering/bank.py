@@ -1,0 +1,318 @@
+"""Waves of a film that many particles share: scattered once, used by every particle on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import floor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exitwave.core import ScatteringError, Stream, integer, number
+from exitwave.scattering.exit_wave import ExitWave
+from exitwave.scattering.inputs import as_structure, check_structure
+from exitwave.scattering.memory import available_memory
+from exitwave.scattering.session import Session, choose_stream
+from exitwave.scattering.spec import Scattering
+from exitwave.scattering.thermal import amplitudes, displacements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+
+    from exitwave.structure.structure import Structure
+
+__all__ = ["FilmBank"]
+
+_SAME = 1e-4
+"""Å: a support atom this near to one of the film's is that atom."""
+
+
+class FilmBank:
+    """Waves inside a film, from which the wave of any particle on or in that film goes on.
+
+    A wave is the same whatever lies behind it. Down to the first atom that a particle adds or removes, that of film
+    and particle is the film's own; with the film on the entrance side, half of all planes are saved. Films shifted by
+    whole pixels or mirrored have shifted or mirrored waves, so one film serves for many.
+
+    Parameters
+    ----------
+    film
+        The film alone, as for ``scatter``, in the cell of the scenes to come.
+    seed, stream
+        Source of the film's thermal configurations, as for ``scatter``.
+    every
+        Planes between kept waves: fewer save time, more save memory.
+    device, spec, fields
+        As for ``scatter``; they hold for all scenes.
+
+    Raises
+    ------
+    ScatteringError
+        If the waves do not fit into memory; and as ``scatter``.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Amorphous, Box, Crystal, Scene, Sphere, Volume
+    >>> carbon = Volume(Amorphous("C"), Box(20, 20, 10), name="film", role="support")
+    >>> film = Scene([carbon], cell=(20, 20, 30)).build(seed=1)
+    >>> bank = FilmBank(film, seed=2, sampling=0.2, potential_sampling=0.2, configurations=2)
+    >>> gold = Volume(Crystal("Au"), Sphere(5, centre=(10, 10, 17)), role="particle")
+    >>> ball = Scene([gold], cell=(20, 20, 30)).build(seed=3)
+    >>> bank.scatter(bank.scene(ball, shift=(7, 20), mirror="x"), seed=4, shift=(7, 20), mirror="x")
+    ExitWave(2 × 100 × 100 px at 0.2 × 0.2 Å, 300 keV, with particle, cpu)
+    """
+
+    def __init__(
+        self,
+        film: Structure | Atoms | str | Path,
+        *,
+        seed: int | None = None,
+        stream: Stream | None = None,
+        every: int = 4,
+        device: str | torch.device | None = None,
+        spec: Scattering | None = None,
+        **fields: Any,
+    ) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise ScatteringError(f"every is {every}; it is a whole number of planes, at least 1.")
+        self._session = session = Session.open(film, seed, stream, spec, fields)
+        if session.spec.objects is not None:
+            raise ScatteringError("objects are chosen for a bank of film waves; scatter the scene without it.")
+        self.structure = session.structure
+        self.every = every
+        self._waves: dict[tuple[int, int], torch.Tensor] = {}
+        height = float(np.asarray(self.structure.positions)[:, 2].max(initial=0.0))
+        # atoms at the entrance, an ångström before it at most, act on no plane before this one
+        self._bottom = floor(-1.0 / session.thickness - 0.5) - 1
+        self._top = floor(height / session.thickness - 0.5) + 2
+        self._check_memory(device)
+        self._engine = session.engine(device)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels (y, x) of the grid inside the specimen, in which shifts are counted."""
+        return self._session.inner.shape
+
+    def film(self, shift: tuple[int, int] = (0, 0), mirror: str = "") -> Structure:
+        """Return the film mirrored along the axes named in ``mirror`` ("", "x", "y", "xy"), then shifted.
+
+        ``shift`` is in pixels (y, x) of ``shape``.
+        """
+        positions = np.array(self.structure.positions, dtype=np.float64)
+        return replace(self.structure, positions=self._moved(positions, shift, mirror))
+
+    def scene(
+        self,
+        particle: Structure | Atoms | str | Path,
+        shift: tuple[int, int] = (0, 0),
+        mirror: str = "",
+        minimum_distance: float = 1.4,
+    ) -> Structure:
+        """Return a particle with the (shifted, mirrored) film, without the film's atoms nearer than a distance in Å.
+
+        Atoms of ASE or of a file are given the role "particle".
+        """
+        from scipy.spatial import cKDTree
+
+        from exitwave.structure.structure import Structure
+
+        given = as_structure(particle)
+        if given is not particle:
+            given = replace(given, roles=("particle",) * len(given.roles))
+        if not np.allclose(given.cell, self.structure.cell, atol=1e-6):
+            raise ScatteringError(
+                f"the particle's cell is {np.diag(given.cell).tolist()}, the film's "
+                f"{np.diag(self.structure.cell).tolist()} Å; give the particle in the film's cell."
+            )
+        film = self.film(shift, mirror)
+        lengths = np.diag(film.cell)
+        wrap = np.array([lengths[0], lengths[1], 1e9])
+        far = np.ones(len(film.positions), dtype=bool)
+        if len(given.positions):
+            tree = cKDTree(_wrapped(given.positions, lengths), boxsize=wrap)
+            far = (
+                tree.query(_wrapped(film.positions, lengths), distance_upper_bound=minimum_distance)[0]
+                > minimum_distance
+            )
+        kept = film.select(far)
+        grains = np.asarray(given.grains)
+        return Structure(
+            positions=np.vstack([given.positions, kept.positions]),
+            numbers=np.concatenate([given.numbers, kept.numbers]),
+            cell=film.cell,
+            objects=np.concatenate([given.objects, np.asarray(kept.objects) + len(given.names)]),
+            grains=np.concatenate([grains, np.asarray(kept.grains) + (int(grains.max(initial=-1)) + 1)]),
+            thermal=np.concatenate([given.thermal, kept.thermal]),
+            names=(*given.names, *kept.names),
+            roles=(*given.roles, *kept.roles),
+            pbc=film.pbc,
+        )
+
+    def scatter(
+        self,
+        structure: Structure,
+        *,
+        seed: int | None = None,
+        stream: Stream | None = None,
+        shift: tuple[int, int] = (0, 0),
+        mirror: str = "",
+    ) -> ExitWave:
+        """Return the exit wave of a scene with this film, shifted and mirrored as ``film`` does.
+
+        Atoms of the film move as they do in the bank, all others by ``stream / i``. The wave is that of all planes,
+        to single precision.
+
+        Raises
+        ------
+        ScatteringError
+            If the structure's cell is another, or none of its atoms is the film's.
+        """
+        session, engine = self._session, self._engine
+        stream = choose_stream(seed, stream, needed=session.rms is not None)
+        check_structure(structure, str(session.spec.parametrization))
+        self._check_mirror(mirror)
+        owner = self._owners(structure, shift, mirror)
+        theirs = owner >= 0
+        removed = np.setdiff1d(np.arange(len(self.structure.positions)), owner[theirs])
+        particle = None
+        if session.spec.particle_wave:
+            roles = np.array([role == "particle" for role in structure.roles], dtype=bool)
+            particle = roles[np.asarray(structure.objects)] if len(theirs) else theirs
+        numbers = np.asarray(structure.numbers, dtype=np.int32)
+        rms = None
+        if session.rms is not None:
+            rms = amplitudes(numbers[~theirs], structure.thermal[~theirs], number(session.spec.temperature))
+
+        waves, alone = [], []
+        for first in range(0, session.count, engine.batch):
+            indices = range(first, min(first + engine.batch, session.count))
+            places = [self._places(i, structure, owner, rms, stream, shift, mirror) for i in indices]
+            positions = np.stack(places)
+            changed = [positions[:, ~theirs, 2].ravel()]
+            changed += [session.positions(i)[removed, 2] for i in indices]
+            depth = min((float(z.min()) for z in changed if z.size), default=float("inf"))
+            start = self._start(depth)
+            # atoms above the plane where the wave goes on have done their part
+            ahead = (positions[:, :, 2] / engine.thickness - 0.5 >= start - 3).any(axis=0)
+            atoms = engine.take(positions[:, ahead], numbers[ahead])
+            film = torch.cat([self._film_wave(i, start) for i in indices])
+            waves.append(engine.finish(atoms, start, _moved_wave(film, shift, mirror)))
+            if particle is not None:
+                alone.append(engine.run(positions[:, particle], numbers[particle]))
+        record = {"film": {"stream": str(session.stream), "shift": list(shift), "mirror": mirror}}
+        wave = session.wave(torch.cat(waves), torch.cat(alone) if particle is not None else None, **record)
+        return replace(wave, structure=structure, record=dict(wave.record) | {"stream": str(stream)})
+
+    def _places(
+        self,
+        index: int,
+        structure: Structure,
+        owner: NDArray[np.intp],
+        rms: NDArray[np.float64] | None,
+        stream: Stream,
+        shift: tuple[int, int],
+        mirror: str,
+    ) -> NDArray[np.float64]:
+        theirs = owner >= 0
+        positions = np.array(structure.positions, dtype=np.float64)
+        positions[theirs] = self._moved(self._session.positions(index), shift, mirror)[owner[theirs]]
+        if rms is not None:
+            positions[~theirs] += displacements(rms, stream / index)
+        return positions
+
+    def _owners(self, structure: Structure, shift: tuple[int, int], mirror: str) -> NDArray[np.intp]:
+        """Return which atom of the film each atom is, −1 for none."""
+        from scipy.spatial import cKDTree
+
+        if not np.allclose(structure.cell, self.structure.cell, atol=1e-6):
+            raise ScatteringError(
+                f"the scene's cell is {np.diag(structure.cell).tolist()}, the film's "
+                f"{np.diag(self.structure.cell).tolist()} Å; build the scene in the film's cell."
+            )
+        lengths = np.diag(self.structure.cell)
+        film = self._moved(np.array(self.structure.positions, dtype=np.float64), shift, mirror)
+        wrap = np.array([lengths[0], lengths[1], 1e9])
+        owner = np.full(len(structure.positions), -1, dtype=np.intp)
+        if len(film) and len(owner):
+            tree = cKDTree(_wrapped(film, lengths), boxsize=wrap)
+            distance, nearest = tree.query(_wrapped(structure.positions, lengths), distance_upper_bound=_SAME)
+            hit = np.isfinite(distance)
+            hit[hit] = np.asarray(self.structure.numbers)[nearest[hit]] == np.asarray(structure.numbers)[hit]
+            owner[hit] = nearest[hit]
+        if not (owner >= 0).any():
+            raise ScatteringError(
+                "no atom of the scene is one of the film's; build it with the bank's film(shift, mirror) and give "
+                "scatter the same shift and mirror."
+            )
+        return owner
+
+    def _start(self, depth: float) -> int:
+        """Return the plane before which the film's wave is taken: none before it feels what is at ``depth``."""
+        first = self._top + 1 if depth == float("inf") else floor(depth / self._engine.thickness - 0.5) - 1
+        return self._kept(min(first, self._top + 1))
+
+    def _kept(self, plane: int) -> int:
+        return max(self._bottom, self.every * (plane // self.every))
+
+    def _film_wave(self, index: int, plane: int) -> torch.Tensor:
+        """Return the wave of one configuration of the film before a plane, from one pass through all planes."""
+        if (index, plane) not in self._waves:
+            session, engine = self._session, self._engine
+            atoms = engine.take(session.positions(index)[None], session.numbers)
+            planes = engine.planes(atoms)
+            engine.enter(atoms)
+            here = self._bottom
+            for stop in sorted({self._kept(p) for p in range(self._bottom, self._top + 2)}):
+                engine.advance(planes, here, stop)
+                self._waves[index, stop] = engine.wave().clone()
+                here = stop
+        return self._waves[index, plane]
+
+    def _moved(self, positions: NDArray[np.float64], shift: tuple[int, int], mirror: str) -> NDArray[np.float64]:
+        lengths = np.diag(self.structure.cell)
+        moved = positions.copy()
+        for axis, letter in enumerate("xy"):
+            if letter in mirror:
+                moved[:, axis] = lengths[axis] - moved[:, axis]
+            pixels = self._session.inner.shape[1 - axis]
+            moved[:, axis] = np.mod(moved[:, axis] + shift[1 - axis] * lengths[axis] / pixels, lengths[axis])
+        return moved
+
+    def _check_mirror(self, mirror: str) -> None:
+        spec = self._session.spec
+        if mirror not in ("", "x", "y", "xy"):
+            raise ScatteringError(f"mirror is {mirror!r}; it is '', 'x', 'y' or 'xy'.")
+        if mirror and (number(spec.tilt_x) or number(spec.tilt_y)):
+            raise ScatteringError("a mirrored film is asked for under a tilted beam, whose wave is no mirror image.")
+
+    def _check_memory(self, device: str | torch.device | None) -> None:
+        kept = len({self._kept(p) for p in range(self._bottom, self._top + 2)}) * self._session.count
+        size = 16 if self._session.spec.precision == "double" else 8
+        needed = kept * size * self._session.inner.pixels
+        free = available_memory(torch.device("cpu" if device is None else device))
+        if free is not None and needed > 0.8 * free:
+            raise ScatteringError(
+                f"the bank would keep {kept} waves, {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
+                f"every={integer(self.every * int(np.ceil(needed / (0.8 * free))))} fits, or fewer configurations."
+            )
+
+
+def _wrapped(positions: Any, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    wrapped = np.array(positions, dtype=np.float64)
+    for axis in (0, 1):
+        wrapped[:, axis] = np.mod(wrapped[:, axis], lengths[axis])
+        wrapped[wrapped[:, axis] >= lengths[axis], axis] = 0.0
+    wrapped[:, 2] = np.clip(wrapped[:, 2], 0.0, 1e8)
+    return wrapped
+
+
+def _moved_wave(wave: torch.Tensor, shift: tuple[int, int], mirror: str) -> torch.Tensor:
+    """Return a wave (…, y, x) of a mirrored and shifted film: pixel i of a mirrored axis is −i."""
+    for axis, letter in ((-2, "y"), (-1, "x")):
+        if letter in mirror:
+            wave = torch.roll(torch.flip(wave, (axis,)), 1, axis)
+    return torch.roll(wave, shift, (-2, -1))
