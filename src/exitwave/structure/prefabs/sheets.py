@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import override
 
 from exitwave.core import Stream, StructureError
@@ -60,9 +60,9 @@ def sheets(layers: str | Material) -> list[tuple[Crystal, float, float]]:
     order = np.argsort(heights)
     gaps = np.diff(heights[order], append=heights[order[0]] + c)
     ends = np.flatnonzero(gaps > GAP)
-    if not upright or len(ends) == 0:
+    if not upright or len(ends) == 0 or not _parted(cell, heights, order, ends):
         raise StructureError(
-            f"{cell.name or 'the crystal'} is no layered crystal; its sheets lie across c, more than {GAP:g} Å apart."
+            f"{cell.name or 'the crystal'} is no layered crystal; its sheets lie across c, further apart than bonds."
         )
     found = []
     for first, last in zip(np.roll(ends, 1), ends, strict=True):
@@ -76,6 +76,24 @@ def sheets(layers: str | Material) -> list[tuple[Crystal, float, float]]:
         sheet = Material(cell.name, cell.lattice, basis, cell.numbers[members], cell.thermal[members], cell.source)
         found.append((Crystal(sheet), middle, float(rise.max())))
     return sorted(found, key=lambda one: one[1])
+
+
+def _parted(cell: Material, heights: Array, order: NDArray[np.intp], ends: NDArray[np.intp]) -> bool:
+    """Return whether atoms of different sheets are clearly further apart than those of one sheet."""
+    c = float(np.linalg.norm(cell.lattice[2]))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    own = np.searchsorted(ends, rank)  # sheets within the cell, the one across its top counted twice
+    shifts = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+    flat = np.column_stack([cell.basis[:, :2], heights / c])
+    within, between = np.inf, np.inf
+    for shift in shifts:
+        apart = np.linalg.norm((flat[None] + shift - flat[:, None]) @ cell.lattice, axis=-1)
+        sheet = (own[None] + shift[2] * len(ends)) - own[:, None]
+        real = apart > 1e-6
+        within = min(within, float(apart[real & (sheet == 0)].min(initial=np.inf)))
+        between = min(between, float(apart[real & (sheet != 0)].min(initial=np.inf)))
+    return between > 1.2 * within
 
 
 def fitted(crystal: Crystal, field: tuple[float, float]) -> Crystal:
