@@ -123,18 +123,22 @@ def test_vacuum_stays_vacuum() -> None:
 
 def test_a_batch_equals_its_members_and_a_direct_sum() -> None:
     wave = speckle()
-    specs = [Imaging(defocus=50.0, aberrations="team"), Imaging(defocus=-90.0, focal_spread=0.0, contrast=0.8)]
+    specs = [
+        Imaging(defocus=50.0, aberrations="team", focal_nodes=40),
+        Imaging(defocus=-90.0, focal_spread=0.0, contrast=0.8, focal_nodes=40),
+    ]
     batch = intensities(wave, specs)
     for spec, found in zip(specs, batch, strict=True):
         torch.testing.assert_close(intensities(wave, [spec])[0], found)
     spec = specs[0]
-    foci, weights = focal_spread_nodes(15.0, 7)
+    foci, weights = focal_spread_nodes(15.0, 99)
     expected = torch.zeros(32, 48)
     for focus, weight in zip(foci, weights, strict=True):
         # more underfocus means a more negative C10
         lens = transfer_function(Conditions.of([spec.replace(defocus=50.0 + focus)]), (32, 48), wave.sampling, ENERGY)
         expected += weight * torch.fft.ifft2(torch.fft.fft2(wave.array) * lens).abs().square().mean(0)
-    torch.testing.assert_close(batch[0], expected, rtol=1e-4, atol=1e-5)
+    assert float((batch[0] - expected).std()) < 0.01 * float(expected.std())
+    assert float(batch[0].mean()) == pytest.approx(float(expected.mean()), rel=1e-5)
     assert batch[1].std() == pytest.approx(
         0.8 * float(intensities(wave, [specs[1].replace(contrast=1.0)]).std()), rel=1e-4
     )

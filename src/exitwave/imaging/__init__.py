@@ -6,6 +6,7 @@ from exitwave.imaging.ctf import CTF
 from exitwave.imaging.detector import Detector
 from exitwave.imaging.formation import Conditions, expose, intensities, transfer_function
 from exitwave.imaging.inelastic import contrast_factor, plasmon_contrast
+from exitwave.imaging.losses import Plasmons, expected_losses, mean_free_path
 from exitwave.imaging.micrograph import Micrograph, PowerSpectrum
 from exitwave.imaging.notations import (
     from_cartesian,
@@ -25,8 +26,10 @@ __all__ = [
     "Detector",
     "Imaging",
     "Micrograph",
+    "Plasmons",
     "PowerSpectrum",
     "contrast_factor",
+    "expected_losses",
     "expose",
     "focal_spread",
     "focal_spread_nodes",
@@ -35,6 +38,7 @@ __all__ = [
     "from_prismatic",
     "image",
     "intensities",
+    "mean_free_path",
     "plasmon_contrast",
     "to_cartesian",
     "to_haider",

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from exitwave.core import OpticsError
 from exitwave.scattering.electron import lorentz_factor, wavelength
 
-__all__ = ["aperture", "focal_spread", "focal_spread_nodes", "spatial_envelope", "temporal_envelope"]
+__all__ = [
+    "aperture",
+    "focal_spread",
+    "focal_spread_nodes",
+    "relativistic_chromatism",
+    "spatial_envelope",
+    "temporal_envelope",
+]
 
 
 def focal_spread_nodes(std: float, order: int = 7) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -162,6 +169,17 @@ def focal_spread(
     given = (chromatic, energy_spread, voltage_instability, current_instability)
     if not all(value >= 0 for value in given) or not energy > 0:
         raise OpticsError(f"{given} at {energy} eV holds a negative number; all are 0 or more, the energy above 0.")
-    relativity = lorentz_factor(energy) / (0.5 + 0.5 * lorentz_factor(energy))
+    relativity = relativistic_chromatism(energy)
     parts = (relativity * energy_spread / 2.3548200450309493 / energy, relativity * voltage_instability)
     return chromatic * sqrt(parts[0] ** 2 + parts[1] ** 2 + (2 * current_instability) ** 2)
+
+
+def relativistic_chromatism(energy: float) -> float:
+    r"""Return :math:`\kappa = (1 + E/m_0c^2)/(1 + E/2m_0c^2)`, the dependence of focus on energy.
+
+    Examples
+    --------
+    >>> round(relativistic_chromatism(300e3), 3)
+    1.227
+    """
+    return lorentz_factor(energy) / (0.5 + 0.5 * lorentz_factor(energy))

@@ -9,14 +9,17 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from exitwave.core import OpticsError, Stream, number
 from exitwave.imaging.aberrations import angles, chi, chi_gradient_squared, coefficients
-from exitwave.imaging.coherence import aperture, focal_spread_nodes, spatial_envelope, temporal_envelope
+from exitwave.imaging.coherence import aperture, spatial_envelope, temporal_envelope
 from exitwave.imaging.detector import detect
 from exitwave.imaging.filters import median3
 from exitwave.imaging.inelastic import plasmon_contrast
-from exitwave.imaging.kernels import accumulate, bend
+from exitwave.imaging.kernels import accumulate, weigh
+from exitwave.imaging.losses import expected_losses
+from exitwave.imaging.modes import Modes, RadialPower, focal_grid, focal_modes, radial_power
 from exitwave.imaging.motion import moved
 from exitwave.imaging.spec import Imaging
 from exitwave.scattering.electron import wavelength
@@ -56,7 +59,7 @@ class Conditions:
     drift, drift_angle, vibration
         (n,): Å, degrees, Å.
     focal_nodes
-        Foci in the incoherent sum of all n.
+        Greatest number of waves in the incoherent sum over the focal spread of each.
 
     Examples
     --------
@@ -129,18 +132,20 @@ def transfer_function(
 def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tensor:
     r"""Return the expected intensity of every imaging condition, before any noise.
 
-    .. math:: I_j = 1 + c_j \Bigl[\frac1N \sum_{i,f} w_f \bigl|\mathcal F^{-1}\, \Psi_i(k)\, A(k)\,
-              e^{-\mathrm i\chi_j(k) + \mathrm i\pi\lambda f k^2}\bigr|^2 - 1\Bigr]
+    .. math:: I_j = 1 + c_j \Bigl[\frac1N \sum_i \int \bigl|\mathcal F^{-1}\, \Psi_i(k)\, A(k)\,
+              e^{-\mathrm i\chi_j(k) + \mathrm i\pi\lambda f k^2}\bigr|^2\,\mathcal N(f; 0, \Delta^2)\,\mathrm df
+              - 1\Bigr]
 
-    over N thermal configurations i and the foci f of the focal spread, both incoherent. Each spectrum Ψ is computed
-    once. The envelope of the convergence is that of the middle focus. Drift and vibration then smear the intensity.
+    over N thermal configurations i and the focal spread, both incoherent. Each spectrum Ψ is computed once, and the
+    integral is a sum over the fewest waves that do (:func:`~exitwave.imaging.modes.focal_modes`). The envelope of the
+    convergence is that of the middle focus. Drift and vibration then smear the intensity.
 
     Parameters
     ----------
     wave
-        The exit wave.
+        The exit wave; with its structure, where specs have ``plasmons``.
     specs
-        n drawn specs, or :class:`Conditions` whose tensors may require gradients.
+        n drawn specs, or :class:`Conditions` whose tensors may require gradients (they know no ``plasmons``).
 
     Returns
     -------
@@ -150,76 +155,154 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     Raises
     ------
     OpticsError
-        If the wave is not complex (configurations, y, x), or specs differ in their number of foci.
+        If the wave is not complex (configurations, y, x), or lacks the structure that ``plasmons`` need.
     """
     array = wave.array
     if array.ndim != 3 or not array.is_complex():
         raise OpticsError(f"the wave has shape {tuple(array.shape)} and {array.dtype}; it is complex and (n, y, x).")
-    if not isinstance(specs, Conditions):
-        specs = list(specs)
-        if not specs:
-            return array.real.new_empty((0, *array.shape[1:]))
-        groups = {spec.focal_nodes for spec in specs}
-        if len(groups) > 1:
-            return torch.cat([intensities(wave, [spec]) for spec in specs])
-        specs = Conditions.of(specs, array.device)
-    count, rows, columns = array.shape
     spectrum = torch.fft.fft2(array.to(torch.complex64), norm="forward")
-    per_step = max(1, _WORKSPACE // (4 * count * rows * columns)) if array.device.type == "cuda" else 1
-    parts = [
-        _intensities(spectrum, specs[start : start + per_step], wave.sampling, wave.energy)
-        for start in range(0, len(specs), per_step)
-    ]
-    return torch.cat(parts)
+    radial = radial_power(spectrum, wave.sampling, wave.energy)
+    if isinstance(specs, Conditions):
+        return _formed(spectrum, specs, wave, radial)
+    images = array.real.new_zeros((len(specs), *array.shape[1:]), dtype=torch.float32)
+    for nodes in {spec.focal_nodes for spec in specs}:
+        chosen = [index for index, spec in enumerate(specs) if spec.focal_nodes == nodes]
+        conditions = Conditions.of([specs[index] for index in chosen], array.device)
+        images[chosen] = _formed(spectrum, conditions, wave, radial)
+    lossy = [index for index, spec in enumerate(specs) if spec.plasmons is not None]
+    if lossy:
+        losses = _losses(wave)
+        for index in lossy:
+            images[index] = _with_losses(images[index], specs[index], losses, spectrum, wave, radial)
+    return images
+
+
+def _formed(spectrum: torch.Tensor, conditions: Conditions, wave: Wave, radial: RadialPower) -> torch.Tensor:
+    """Return the images of conditions that agree in their number of foci, in steps that fit the device."""
+    modes = {}
+    for std in set(conditions.focal_spread.tolist()):
+        spread = std if conditions.focal_nodes > 1 else 0.0  # else the envelope is in the lens
+        modes[std] = focal_modes(spread, conditions.focal_nodes, wave.energy, radial)
+    per_step = max(1, _WORKSPACE // (4 * spectrum.numel())) if spectrum.device.type == "cuda" else 1
+    parts = []
+    for start in range(0, len(conditions), per_step):
+        part = conditions[start : start + per_step]
+        chosen = [modes[std] for std in part.focal_spread.tolist()]
+        parts.append(_intensities(spectrum, part, wave.sampling, wave.energy, chosen, radial))
+    return torch.cat(parts) if parts else spectrum.real.new_empty((0, *spectrum.shape[1:]))
+
+
+def _losses(wave: Wave) -> NDArray[np.float32]:
+    structure = getattr(wave, "structure", None)
+    if structure is None:
+        raise OpticsError("the wave has no structure, which plasmons need; scatter with the structure kept.")
+    return expected_losses(structure, wave.array.shape[1:], wave.sampling, wave.energy)
+
+
+def _with_losses(
+    elastic: torch.Tensor,
+    spec: Imaging,
+    losses: NDArray[np.float32],
+    spectrum: torch.Tensor,
+    wave: Wave,
+    radial: RadialPower,
+) -> torch.Tensor:
+    """Return the image with the electrons that lost energy in images of their own."""
+    assert spec.plasmons is not None
+    total = torch.zeros_like(elastic)
+    for order, share in enumerate(spec.plasmons.probabilities(losses)):
+        image = elastic
+        if order and share.any() and number(spec.plasmons.chromatic) > 0:
+            defocus, spread = spec.plasmons.refocused(
+                number(spec.defocus), number(spec.focal_spread), order, wave.energy
+            )
+            changed = spec.replace(defocus=defocus, focal_spread=spread, focal_nodes=1, plasmons=None)
+            image = _formed(spectrum, Conditions.of([changed], elastic.device), wave, radial)[0]
+            image = image * (elastic.mean() / image.mean())  # beams that the envelope damps arrive all the same
+        total = total + torch.from_numpy(share).to(elastic) * image
+    return total
 
 
 def _intensities(
-    spectrum: torch.Tensor, conditions: Conditions, sampling: Sequence[float], energy: float
+    spectrum: torch.Tensor,
+    conditions: Conditions,
+    sampling: Sequence[float],
+    energy: float,
+    modes: Sequence[Modes],
+    radial: RadialPower,
 ) -> torch.Tensor:
     configurations, *shape = spectrum.shape
     lens = transfer_function(conditions, shape, sampling, energy)
     rows, columns = angles(shape, sampling, energy, spectrum.device)
-    nodes = conditions.focal_nodes if _positive(conditions.focal_spread) else 1
-    unit_foci, weights = focal_spread_nodes(1.0, nodes)
-    # exp(iπλf k²) is a product of one factor per axis; the weight of the focus goes with one of them
-    shifts = pi / wavelength(energy) * torch.as_tensor(unit_foci, device=spectrum.device)[:, None]
-    shifts = (shifts * conditions.focal_spread)[..., None]
-    scale = torch.as_tensor(np.sqrt(weights / configurations), device=spectrum.device)[:, None, None]
-    along_y = _phasor((shifts * rows**2).float()) * scale.to(lens)
-    along_x = _phasor((shifts * columns**2).float())
-    if spectrum.device.type != "cpu" or (
-        torch.is_grad_enabled() and any(value.requires_grad for value in (spectrum, lens, along_y))
-    ):
-        total = _sum(spectrum, lens, along_y, along_x)
+    spread = conditions.focal_spread
+    tracked = torch.is_grad_enabled() and any(value.requires_grad for value in (spectrum, lens, spread))
+    if tracked and spread.requires_grad and conditions.focal_nodes > 1:
+        total = _sum_over_foci(spectrum, lens, rows, columns, spread, energy, radial)
+    elif tracked or spectrum.device.type != "cpu":
+        total = _sum_of_modes(spectrum, lens, rows, columns, modes)
     else:
-        total = _sum_fused(spectrum, lens, along_y, along_x)
+        total = _sum_fused(spectrum, lens, rows, columns, modes)
+    total = total / configurations
     if _positive(conditions.drift) or _positive(conditions.vibration):
         total = moved(total, sampling, conditions.drift, conditions.drift_angle, conditions.vibration)
-    return plasmon_contrast(total, conditions.contrast.float())
+    if conditions.contrast.requires_grad or bool((conditions.contrast != 1).any()):
+        total = plasmon_contrast(total, conditions.contrast.float())
+    return total
 
 
-def _sum(spectrum: torch.Tensor, lens: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tensor) -> torch.Tensor:
-    """Return the sum over foci and configurations, (n, y, x), on any device and with gradients."""
-    total = torch.zeros(())
-    for y, x in zip(along_y, along_x, strict=True):
-        beams = (lens * (y[:, :, None] * x[:, None, :]))[:, None] * spectrum
-        # squares are summed over configurations before real and imaginary parts, which lie side by side in memory
-        power = torch.view_as_real(torch.fft.ifft2(beams, norm="forward")).square().sum(1)
-        total = power if total.ndim == 0 else total + power
-    return total[..., 0] + total[..., 1]
+def _sum_over_foci(
+    spectrum: torch.Tensor,
+    lens: torch.Tensor,
+    rows: torch.Tensor,
+    columns: torch.Tensor,
+    std: torch.Tensor,
+    energy: float,
+    radial: RadialPower,
+) -> torch.Tensor:
+    """Return the sum over foci and configurations by its definition, (n, y, x), with gradients to the spread too."""
+    foci, weights = focal_grid(radial.highest_phase(float(std.detach().max()), energy))
+    total = torch.zeros((), device=spectrum.device)
+    for focus, weight in zip(foci.tolist(), weights.tolist(), strict=True):
+        # exp(iπλf k²) is a product of one factor per axis
+        shift = (pi / wavelength(energy) * focus * std)[:, None]
+        y, x = _phasor((shift * rows**2).float()), _phasor((shift * columns**2).float())
+        total = total + weight * _power((lens * (y[:, :, None] * x[:, None, :]))[:, None] * spectrum)
+    return total
+
+
+def _sum_of_modes(
+    spectrum: torch.Tensor, lens: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, modes: Sequence[Modes]
+) -> torch.Tensor:
+    """Return the same sum by the modes of each condition, all conditions in one step, as a GPU likes it."""
+    on_grid = [mode.on(rows, columns) for mode in modes]
+    total = torch.zeros((), device=spectrum.device)
+    for index in range(max(len(grids) for grids in on_grid)):
+        factors = [grids[index] if index < len(grids) else torch.zeros_like(grids[0]) for grids in on_grid]
+        total = total + _power((lens * torch.stack(factors))[:, None] * spectrum)
+    return total
+
+
+def _power(beams: torch.Tensor) -> torch.Tensor:
+    """Return the intensity of waves (n, configurations, y, x) of given spectra, summed over configurations."""
+    # squares are summed over configurations before real and imaginary parts, which lie side by side in memory
+    power = torch.view_as_real(torch.fft.ifft2(beams, norm="forward")).square().sum(1)
+    return power[..., 0] + power[..., 1]
 
 
 def _sum_fused(
-    spectrum: torch.Tensor, lens: torch.Tensor, along_y: torch.Tensor, along_x: torch.Tensor
+    spectrum: torch.Tensor, lens: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, modes: Sequence[Modes]
 ) -> torch.Tensor:
-    """Return what ``_sum`` does, one transform at a time, as the cache of a CPU core likes it."""
+    """Return what ``_sum_of_modes`` does, one transform at a time, as the cache of a CPU core likes it."""
     total = torch.zeros(lens.shape, dtype=torch.float32)
-    beams = torch.empty(lens.shape[1:], dtype=torch.complex64)
-    for index in range(len(lens)):
+    beams, bent, wave = (torch.empty(lens.shape[1:], dtype=torch.complex64) for _ in range(3))
+    for index, mode in enumerate(modes):
+        square_rows, square_columns = ((axis**2 / mode.step).float().numpy() for axis in (rows, columns))
         for configuration in spectrum:
-            for y, x in zip(along_y[:, index], along_x[:, index], strict=True):
-                bend(configuration.numpy(), lens[index].numpy(), y.numpy(), x.numpy(), beams.numpy())
-                accumulate(torch.fft.ifft2(beams, norm="forward").numpy(), total[index].numpy())
+            torch.mul(configuration, lens[index], out=beams)
+            for table in mode.table:
+                weigh(beams.numpy(), table, square_rows, square_columns, bent.numpy())
+                torch.fft.ifft2(bent, norm="forward", out=wave)
+                accumulate(wave.numpy(), total[index].numpy())
     return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 
 import numba
 import numpy as np
@@ -14,21 +14,23 @@ from exitwave.core import OpticsError, Stream
 
 __all__ = ["poisson"]
 
-_TABLED = 128.0  # means below this are tabled, larger ones are sums of tabled ones
-_REJECTED = 512.0  # means from here on are drawn by rejection
-_STEP = 0.5  # spacing of the tabled means
-_GUIDE = 256  # starting points per table
+# tables of means: each holds the multiples of its step below its end, and what is left over goes to the finer one
+_ENDS = (32.0, 512.0, 65536.0)
+_STEPS = (0.125, 16.0, 256.0)
+_BINS = (7, 9, 12)  # logarithms to base 2
+_CHUNK = 1024
 
 
 def poisson(mean: torch.Tensor, stream: Stream) -> torch.Tensor:
     r"""Return Poisson counts of given mean, decided by ``stream`` alone.
 
-    Sums of independent Poisson numbers are Poisson. On a CPU a mean :math:`\lambda < 512` is therefore split as
-    :math:`\lambda = \sum_j \lambda_j + \delta` with :math:`\lambda_j < 128` on a grid of step ½: each
-    :math:`\lambda_j` is one inversion of a tabled distribution (guide table), and :math:`\delta < ½` a sequential
-    search. Larger means are drawn by transformed rejection (Hörmann's PTRS). All are exact to the 53 bits of the
-    uniform numbers, and every pixel has its own counter-based ones (SplitMix64), so the order of the work does not
-    matter. On other devices ``torch.poisson`` is used with a generator seeded by the stream.
+    Sums of independent Poisson numbers are Poisson. On a CPU a mean :math:`\lambda < 65536` is therefore split as
+    :math:`\lambda = \sum_j \lambda_j + \delta` with at most one :math:`\lambda_j` on each of three grids (steps of
+    256, 16 and 1/8): each is one look into an alias table of its distribution, and :math:`\delta < 1/8` a sequential
+    search that mostly ends at once. Larger means are drawn by transformed rejection (Hörmann's PTRS). All are exact
+    to the rounding of the 53 bits of the uniform numbers, and every pixel has its own counter-based ones
+    (SplitMix64), so the order of the work does not matter. On other devices ``torch.poisson`` is used with a
+    generator seeded by the stream.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ def poisson(mean: torch.Tensor, stream: Stream) -> torch.Tensor:
 
     References
     ----------
-    W. Hörmann, Insurance: Mathematics and Economics 12, 39 (1993).
+    A. J. Walker, ACM Transactions on Mathematical Software 3, 253 (1977); W. Hörmann, Insurance: Mathematics and
+    Economics 12, 39 (1993).
 
     Examples
     --------
@@ -64,24 +67,67 @@ def poisson(mean: torch.Tensor, stream: Stream) -> torch.Tensor:
     if mean.device.type != "cpu":
         generator = torch.Generator(device=mean.device).manual_seed(stream.integer())
         return torch.poisson(mean.detach().clamp(min=0), generator=generator)
-    flat = np.ascontiguousarray(mean.detach().numpy()).reshape(-1)
+    flat = np.ascontiguousarray(mean.detach().numpy(), dtype=np.float32).reshape(-1)
     counts = np.empty(flat.shape, dtype=np.float32)
-    _fill(flat, np.uint64(stream.key(8)), *_tables(), counts)
+    largest = float(flat.max(initial=0.0))
+    middle = _table(1) if largest >= _ENDS[0] else _nothing()
+    high = _table(2) if largest >= _ENDS[1] else _nothing()
+    _fill(flat, np.uint64(stream.key(8)), *_table(0), *middle, *high, counts)
     return torch.from_numpy(counts).reshape(mean.shape)
 
 
-@lru_cache(maxsize=1)
-def _tables() -> tuple[NDArray[np.float64], NDArray[np.uint16]]:
-    """Return the distribution functions (levels, counts) and where in them to start for a given leading byte."""
-    from scipy.stats import poisson as distribution
+_Table = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-    means = np.arange(0, _TABLED, _STEP)
-    counts = np.arange(int(_TABLED + 12 * math.sqrt(_TABLED)) + 20)
-    cdf = distribution.cdf(counts[None, :], means[:, None])
-    cdf[:, -1] = 1.0
-    starts = np.arange(_GUIDE) / _GUIDE
-    guide = np.stack([np.searchsorted(row, starts, side="right") for row in cdf]).astype(np.uint16)
-    return np.ascontiguousarray(cdf), np.ascontiguousarray(guide)
+
+@cache
+def _table(which: int) -> _Table:
+    """Return thresholds beside aliases (means × bins, 2) and the least counts (means,) of one grid of means."""
+    from scipy.special import gammaln
+
+    step, bins = _STEPS[which], 2 ** _BINS[which]
+    means = np.arange(0, _ENDS[which], step)
+    first = np.maximum(np.floor(means - bins / 2), 0.0)
+    counts = first[:, None] + np.arange(bins)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = counts * np.log(means)[:, None] - means[:, None] - gammaln(counts + 1)
+    logs[0] = np.where(counts[0] == 0, 0.0, -np.inf)
+    share = np.exp(logs)
+    share *= bins / share.sum(axis=1, keepdims=True)
+    table = np.ones((*share.shape, 2))
+    _alias(share, table)
+    return table.reshape(-1, 2), first
+
+
+@cache
+def _nothing() -> _Table:
+    return np.ones((1, 2)), np.zeros(1)
+
+
+@numba.njit(cache=True)
+def _alias(share, table):  # type: ignore[no-untyped-def]
+    """Fill alias tables of distributions (rows) whose mean share is one, by Vose's method."""
+    rows, bins = share.shape
+    small, large = np.empty(bins, np.int64), np.empty(bins, np.int64)
+    for row in range(rows):
+        few = many = 0
+        for i in range(bins):
+            table[row, i, 1] = i
+            if share[row, i] < 1.0:
+                small[few] = i
+                few += 1
+            else:
+                large[many] = i
+                many += 1
+        while few > 0 and many > 0:
+            few -= 1
+            poor, rich = small[few], large[many - 1]
+            table[row, poor, 0] = share[row, poor]
+            table[row, poor, 1] = rich
+            share[row, rich] -= 1.0 - share[row, poor]
+            if share[row, rich] < 1.0:
+                many -= 1
+                small[few] = rich
+                few += 1
 
 
 @numba.njit(inline="always")
@@ -101,7 +147,6 @@ def _rejection(mean, state):  # type: ignore[no-untyped-def]
     gamma = np.uint64(0x9E3779B97F4A7C15)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
-    log_alpha = math.log(1.1239 + 1.1328 / (b - 3.4))
     quick = 0.9277 - 3.6224 / (b - 2.0)
     while True:
         state += gamma
@@ -112,42 +157,68 @@ def _rejection(mean, state):  # type: ignore[no-untyped-def]
         k = math.floor((2.0 * a / us + b) * u + mean + 0.43)
         if us >= 0.07 and v <= quick:
             return k
-        if k < 0.0 or (us < 0.013 and v > us):
+        if k < 1000.0 or (us < 0.013 and v > us):  # means are 65536 and more: 250 standard deviations below
             continue
-        if math.log(v) + log_alpha - math.log(a / (us * us) + b) <= -mean + k * math.log(mean) - math.lgamma(k + 1.0):
+        ratio = v * (1.1239 + 1.1328 / (b - 3.4)) / (a / (us * us) + b) * math.sqrt(2 * math.pi * k)
+        if math.log(ratio) <= k * math.log(mean / k) + (k - mean) - 1.0 / (12.0 * k):  # Stirling's series for k!
             return k
 
 
-@numba.njit(nogil=True, cache=True)
-def _fill(means, key, cdf, guide, counts):  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _look(bits, level, log_bins, table, first):  # type: ignore[no-untyped-def]
+    """Return a count of one level from one random word, without a branch."""
+    place = bits >> np.uint64(64 - log_bins)
+    entry = (np.uint64(level) << np.uint64(log_bins)) + place
+    threshold, alias = table[entry, 0], table[entry, 1]
+    inside = np.float64(np.int64(place))
+    return first[np.uint64(level)] + (inside if _unit(bits << np.uint64(log_bins)) < threshold else alias)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _fill(means, key, table0, first0, table1, first1, table2, first2, counts):  # type: ignore[no-untyped-def]
     gamma = np.uint64(0x9E3779B97F4A7C15)
-    first = _mix(key + gamma)
-    second = _mix(first + gamma)
-    for i in range(means.size):
-        mean = np.float64(means[i])
-        state = np.uint64(i) * gamma
-        u = _unit(_mix(second + state))
-        if mean >= _REJECTED:
-            counts[i] = _rejection(mean, _mix(first + state))
-            continue
-        count = 0
-        bits = _mix(first + state)
-        while mean >= _STEP:
-            level = min(int(mean / _STEP), cdf.shape[0] - 1)
-            mean -= level * _STEP
-            v = _unit(bits)
-            k = int(guide[level, bits >> np.uint64(56)])
-            while cdf[level, k] <= v:
-                k += 1
-            count += k
-            bits = _mix(bits + gamma)
-        if u >= 1.0 - mean:  # exp(-mean) >= 1 - mean, so below it the rest counts zero
-            term = math.exp(-mean)
-            total = term
-            k = 0
-            while u >= total and term > 1e-18:
-                k += 1
-                term *= mean / k
-                total += term
-            count += k
-        counts[i] = count
+    word0 = _mix(key + gamma)
+    word1 = _mix(word0 + gamma)
+    word2 = _mix(word1 + gamma)
+    word3 = _mix(word2 + gamma)
+    left = np.empty(_CHUNK, np.float64)
+    for start in range(0, means.size, _CHUNK):
+        size = min(_CHUNK, means.size - start)
+        largest = 0.0
+        for i in range(size):
+            mean = max(np.float64(means[start + i]), 0.0)
+            left[i] = mean
+            largest = max(largest, mean)
+            counts[start + i] = 0.0
+        if largest >= 512.0:
+            for i in range(size):
+                if 512.0 <= left[i] < 65536.0:
+                    level = np.int64(left[i] * (1 / 256.0))
+                    left[i] -= level * 256.0
+                    counts[start + i] += _look(_mix(word2 + np.uint64(start + i) * gamma), level, 12, table2, first2)
+        if largest >= 32.0:
+            for i in range(size):
+                if left[i] < 512.0:
+                    level = np.int64(left[i] * (1 / 16.0)) if left[i] >= 32.0 else np.int64(0)
+                    left[i] -= level * 16.0
+                    counts[start + i] += _look(_mix(word1 + np.uint64(start + i) * gamma), level, 9, table1, first1)
+        for i in range(size):
+            state = np.uint64(start + i) * gamma
+            if left[i] >= 32.0:
+                counts[start + i] = _rejection(left[i], _mix(word0 + state))
+                left[i] = 0.0
+            else:
+                level = np.int64(left[i] * 8.0)
+                left[i] -= level * 0.125
+                counts[start + i] += _look(_mix(word0 + state), level, 7, table0, first0)
+        for i in range(size):
+            u = _unit(_mix(word3 + np.uint64(start + i) * gamma))
+            if u >= 1.0 - left[i]:  # exp(-mean) >= 1 - mean, so below it the rest counts zero
+                term = math.exp(-left[i])
+                total = term
+                k = 0
+                while u >= total and term > 1e-18:
+                    k += 1
+                    term *= left[i] / k
+                    total += term
+                counts[start + i] += k

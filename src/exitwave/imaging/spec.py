@@ -9,6 +9,7 @@ from pydantic import field_validator, model_validator
 from exitwave.core import Distribution, Number, Spec
 from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.detector import Detector
+from exitwave.imaging.losses import Plasmons
 from exitwave.imaging.presets import MICROSCOPES, preset
 
 __all__ = ["Imaging"]
@@ -28,8 +29,8 @@ class Imaging(Spec):
     focal_spread
         Standard deviation of the focus during the exposure (chromatic aberration, instabilities), Å.
     focal_nodes
-        Number of foci in the incoherent sum over the focal spread; fixed. 1 uses the temporal envelope instead,
-        which is right for weak objects only.
+        Greatest number of waves in the incoherent sum over the focal spread; fixed. Fewer are used where they do.
+        1 uses the temporal envelope instead, which is right for weak objects only.
     convergence
         Half angle θ_c of the illumination at 1/e, mrad.
     aperture
@@ -38,6 +39,8 @@ class Imaging(Spec):
         Residual aberrations other than defocus, or the name of a preset.
     contrast
         Plasmon contrast factor c from 0 to 1, see :func:`~exitwave.imaging.plasmon_contrast`.
+    plasmons
+        Plasmon losses by the thickness of the specimen, in place of one factor or on top of it; null: none.
     drift, drift_angle
         How far the specimen drifts during the exposure, Å, and in which direction, degrees from the x axis.
     vibration
@@ -64,6 +67,7 @@ class Imaging(Spec):
     aperture: Annotated[float | Distribution, Number("an aperture", "mrad", at_least=0)] = 0.0
     aberrations: Aberrations = Aberrations()
     contrast: Annotated[float | Distribution, Number("a contrast factor", at_least=0, at_most=1)] = 1.0
+    plasmons: Plasmons | None = None
     drift: Annotated[float | Distribution, Number("a drift", "Å", at_least=0)] = 0.0
     drift_angle: Annotated[float | Distribution, Number("a direction of drift", "°")] = 0.0
     vibration: Annotated[float | Distribution, Number("a vibration", "Å", at_least=0)] = 0.0
