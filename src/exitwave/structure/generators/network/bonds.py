@@ -95,65 +95,91 @@ def near(positions: Array, alive: NDArray[np.bool_], period: Array, cutoff: floa
     shape = np.empty(3, dtype=np.int64)
     for axis in range(3):
         shape[axis] = min(max(int(abs(period[axis]) / cutoff), 1), 1000)
-    cell = np.empty((atoms, 3), dtype=np.int32)
-    first = np.zeros(shape[0] * shape[1] * shape[2] + 1, dtype=np.int64)
+    slots = np.empty(atoms, dtype=np.int32)
+    first = np.zeros(shape[0] * shape[1] * shape[2] + 1, dtype=np.int32)
     for a in range(atoms):
+        slots[a] = -1
         if alive[a]:
+            slot = 0
             for axis in range(3):
                 c = int(positions[a, axis] / abs(period[axis]) * shape[axis])
-                cell[a, axis] = min(max(c, 0), shape[axis] - 1)
-            first[(cell[a, 0] * shape[1] + cell[a, 1]) * shape[2] + cell[a, 2] + 1] += 1
+                slot = slot * shape[axis] + min(max(c, 0), shape[axis] - 1)
+            slots[a] = slot
+            first[slot + 1] += 1
     for slot in range(1, len(first)):
         first[slot] += first[slot - 1]
     filled = first.copy()
     members, places = np.empty(first[-1], dtype=np.int32), np.empty((first[-1], 3))
     for a in range(atoms):
-        if alive[a]:
-            slot = (cell[a, 0] * shape[1] + cell[a, 1]) * shape[2] + cell[a, 2]
-            members[filled[slot]] = a
-            for axis in range(3):
-                places[filled[slot], axis] = positions[a, axis]
-            filled[slot] += 1
-    starts = np.zeros(atoms + 1, dtype=np.int32)
-    others = np.empty(atoms * 16 + 64, dtype=np.int32)
+        if slots[a] >= 0:
+            m = filled[slots[a]]
+            members[m] = a
+            places[m, 0], places[m, 1], places[m, 2] = positions[a, 0], positions[a, 1], positions[a, 2]
+            filled[slots[a]] += 1
+    pairs = np.empty((8 * atoms + 64, 2), dtype=np.int32)
     used, limit = 0, cutoff * cutoff
-    for a in range(atoms):
-        starts[a] = used
-        if not alive[a]:
-            continue
-        for di in range(-1, 2):
-            i, x0 = _image(cell[a, 0] + di, shape[0], period[0])
-            if i < 0:
-                continue
-            x0 -= positions[a, 0]
-            for dj in range(-1, 2):
-                j, y0 = _image(cell[a, 1] + dj, shape[1], period[1])
-                if j < 0:
+    runs, shifts = np.empty((16, 2), dtype=np.int32), np.empty((16, 3))
+    for i0 in range(shape[0]):
+        for j0 in range(shape[1]):
+            for k0 in range(shape[2]):
+                slot = (i0 * shape[1] + j0) * shape[2] + k0
+                begin, end = first[slot], first[slot + 1]
+                if begin == end:
                     continue
-                y0 -= positions[a, 1]
-                k = cell[a, 2]
-                row = (i * shape[1] + j) * shape[2]
-                # cells one above another lie side by side in memory: one run, but for an image at the border
-                for part in range(-1, 2):
-                    if part == 0:
-                        bottom, top, z0 = max(k - 1, 0), min(k + 1, shape[2] - 1), 0.0
-                    else:
-                        bottom, z0 = _image(k + part, shape[2], period[2])
-                        top = bottom
-                        if z0 == 0.0:
+                # every pair once: the cells that come after this one, those side by side in memory as one run
+                count, crowd = 0, end - begin
+                for row in range(5):
+                    i, x0 = _image(i0 + (1 if row > 1 else 0), shape[0], period[0])
+                    j, y0 = _image(j0 + (row if row < 2 else row - 3), shape[1], period[1])
+                    if i < 0 or j < 0:
+                        continue
+                    base = (i * shape[1] + j) * shape[2]
+                    for part in range(-1, 2):
+                        if part == 0:
+                            bottom, top, z0 = k0 if row == 0 else max(k0 - 1, 0), min(k0 + 1, shape[2] - 1), 0.0
+                            if row == 0:
+                                bottom += 1
+                        elif row == 0 and part < 0:
                             continue
-                    z0 -= positions[a, 2]
-                    for m in range(first[row + bottom], first[row + top + 1]):
-                        x, y, z = places[m, 0] + x0, places[m, 1] + y0, places[m, 2] + z0
-                        if x * x + y * y + z * z < limit and members[m] != a:
-                            if used == len(others):
-                                longer = np.empty(2 * used, dtype=np.int32)
-                                longer[:used] = others
-                                others = longer
-                            others[used] = members[m]
-                            used += 1
-    starts[atoms] = used
-    return Near(starts, others[:used].copy())
+                        else:
+                            bottom, z0 = _image(k0 + part, shape[2], period[2])
+                            top = bottom
+                            if z0 == 0.0:
+                                continue
+                        if bottom <= top and first[base + top + 1] > first[base + bottom]:
+                            runs[count, 0], runs[count, 1] = first[base + bottom], first[base + top + 1]
+                            shifts[count, 0], shifts[count, 1], shifts[count, 2] = x0, y0, z0
+                            crowd += runs[count, 1] - runs[count, 0]
+                            count += 1
+                if used + (end - begin) * crowd > len(pairs):
+                    longer = np.empty((2 * len(pairs) + (end - begin) * crowd, 2), dtype=np.int32)
+                    longer[:used] = pairs[:used]
+                    pairs = longer
+                for m in range(begin, end):
+                    px, py, pz = places[m, 0], places[m, 1], places[m, 2]
+                    for n in range(m + 1, end):
+                        x, y, z = places[n, 0] - px, places[n, 1] - py, places[n, 2] - pz
+                        pairs[used, 0], pairs[used, 1] = members[m], members[n]
+                        used += 1 if x * x + y * y + z * z < limit else 0
+                    for r in range(count):
+                        x0, y0, z0 = shifts[r, 0] - px, shifts[r, 1] - py, shifts[r, 2] - pz
+                        for n in range(runs[r, 0], runs[r, 1]):
+                            x, y, z = places[n, 0] + x0, places[n, 1] + y0, places[n, 2] + z0
+                            pairs[used, 0], pairs[used, 1] = members[m], members[n]
+                            used += 1 if x * x + y * y + z * z < limit else 0
+    starts = np.zeros(atoms + 1, dtype=np.int32)
+    for p in range(used):
+        starts[pairs[p, 0] + 1] += 1
+        starts[pairs[p, 1] + 1] += 1
+    for a in range(atoms):
+        starts[a + 1] += starts[a]
+    others, at = np.empty(2 * used, dtype=np.int32), starts.copy()
+    for p in range(used):
+        a, b = pairs[p, 0], pairs[p, 1]
+        others[at[a]], others[at[b]] = b, a
+        at[a] += 1
+        at[b] += 1
+    return Near(starts, others)
 
 
 @compiled

@@ -20,7 +20,7 @@ FOURTH = 2.9  # Å; the same for a fourth bond
 CLEAR = 1.6  # Å; least distance of two atoms that are to bond to a third one
 ROOM = 1.2  # Å; room for an atom that is put into a bond
 ACTIVE = 3.5  # Å; how deep in a tile atoms are relaxed
-STEPS = (8, 8, 24)  # of relaxation, in each round
+STEPS = (5, 5, 16)  # of relaxation, in each round
 BLOCK = 6.2  # Å; atoms are sorted by blocks, so that neighbours are near in memory
 
 
@@ -51,8 +51,9 @@ class Tiled:
 
     def sorted(self) -> Tiled:
         """Return the same atoms in the order of blocks of space."""
-        block = np.floor(self.positions / BLOCK).astype(np.int64)
-        order = np.lexsort((block[:, 2], block[:, 1], block[:, 0]))
+        block = np.floor((self.positions - self.positions.min(axis=0)) / BLOCK).astype(np.int64)
+        shape = block.max(axis=0) + 1
+        order = np.argsort((block[:, 0] * shape[1] + block[:, 1]) * shape[2] + block[:, 2], kind="stable")
         return Tiled(
             self.positions[order],
             self.local[order],
@@ -91,7 +92,7 @@ def mend(tiled: Tiled, low: Array, high: Array, goal: int, stream: Stream) -> tu
         np.asarray(tiled.period, dtype=np.float64),
     )
     active = np.concatenate([tiled.depth < ACTIVE, np.ones(spare, dtype=np.bool_)])
-    open_sides = net.period < 0
+    open_sides = np.flatnonzero(net.period < 0)
 
     def neighbours() -> b.Near:
         return b.near(net.positions[:used], net.alive[:used], net.period, REACH)
@@ -101,9 +102,11 @@ def mend(tiled: Tiled, low: Array, high: Array, goal: int, stream: Stream) -> tu
         return found[np.argsort(squares, kind="stable")]
 
     def within(margin: float) -> NDArray[np.bool_]:
-        places = net.positions[:used]
-        inside: NDArray[np.bool_] = ~open_sides | ((places >= low - margin) & (places <= high + margin))
-        return net.alive[:used] & inside.all(axis=1)
+        inside: NDArray[np.bool_] = net.alive[:used].copy()
+        for axis in open_sides:
+            place = net.positions[:used, axis]
+            inside &= (place >= low[axis] - margin) & (place <= high[axis] + margin)
+        return inside
 
     around = neighbours()
     for turn, steps in enumerate(STEPS):

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.compiled import compiled
-from exitwave.structure.generators.network.bonds import Near, Network, gap, is_bonded
+from exitwave.structure.generators.network.bonds import Near, Network, gap, is_bonded, square
 
 __all__ = ["relax", "springs"]
 
 BOND, ANGLE, REPULSION = 0, 1, 2  # stiffness 1, STIFF, SOFT
 STIFF, SOFT, HARD = 0.35, 0.2, 1.5  # HARD: what second neighbours nearer than NEAREST add
 NEAREST, APART = 2.35, 2.75  # Å; APART: where the repulsion ends
+WATCHED = 2.95  # Å; farther atoms do not come so near while the springs pull
 SIGMA, RISE = 1.39, 0.04  # Å; length of a bond, and how much each atom with four bonds adds
 SECOND = (2.60, 2.51, 2.49)  # Å; distance of two neighbours of an atom with two, three, four bonds
 
@@ -47,13 +48,16 @@ def springs(net: Network, around: Near, active: NDArray[np.bool_]) -> tuple[Ints
                     number += 1
         for m in range(around.starts[a], around.starts[a + 1]):
             b = around.others[m]
-            if b > a and net.alive[b] and (active[a] or active[b]) and not is_bonded(net, a, b):
-                shared = False
-                for n in range(net.degree[a]):
-                    shared = shared or is_bonded(net, net.bonds[a, n], b)
-                if not shared:
-                    ends[number, 0], ends[number, 1], rest[number], kind[number] = a, b, APART, REPULSION
-                    number += 1
+            if b < a or not net.alive[b] or not (active[a] or active[b]):
+                continue
+            if square(net.positions, a, b, net.period) > WATCHED * WATCHED or is_bonded(net, a, b):
+                continue
+            shared = False
+            for n in range(net.degree[a]):
+                shared = shared or is_bonded(net, net.bonds[a, n], b)
+            if not shared:
+                ends[number, 0], ends[number, 1], rest[number], kind[number] = a, b, APART, REPULSION
+                number += 1
     return ends[:number].copy(), rest[:number].copy(), kind[:number].copy()
 
 
@@ -85,12 +89,13 @@ def relax(
                     pull *= STIFF
                     if size < NEAREST:
                         pull += HARD * (1 - NEAREST / size)
-            force[a, 0] += pull * x
-            force[a, 1] += pull * y
-            force[a, 2] += pull * z
-            force[b, 0] -= pull * x
-            force[b, 1] -= pull * y
-            force[b, 2] -= pull * z
+            x, y, z = pull * x, pull * y, pull * z
+            force[a, 0] += x
+            force[a, 1] += y
+            force[a, 2] += z
+            force[b, 0] -= x
+            force[b, 1] -= y
+            force[b, 2] -= z
         for a in range(atoms):
             if not active[a]:
                 continue
