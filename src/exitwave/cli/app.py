@@ -7,7 +7,23 @@ import sys
 import typer
 
 from exitwave import __version__
-from exitwave.cli import build, demo, evaluate, generate, segment, simulate, study, train
+from exitwave.cli import (
+    build,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    generate,
+    import_,
+    plan,
+    recipe,
+    reimage,
+    report,
+    segment,
+    simulate,
+    study,
+    train,
+)
 from exitwave.cli.console import console, error_console
 from exitwave.core import ExitwaveError, SpecError
 
@@ -22,8 +38,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
-for module in (demo, build, simulate, generate, train, evaluate, segment, study):
-    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+_DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
+for module in (demo, build, simulate, *_DATA, train, evaluate, segment, study):
+    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.command)
 
 
 def _version(value: bool) -> None:

@@ -84,7 +84,8 @@ class _Lines:
 def _time(state: State) -> str:
     if state.done >= state.total:
         return f"in {span(state.elapsed)}"
-    return f"{span(state.elapsed)}, {span(state.remaining)} left"
+    rate = f", {state.rate:.3g}/s" if state.rate else ""
+    return f"{span(state.elapsed)}{rate}, {span(state.remaining)} left"
 
 
 def _note(state: State) -> str:

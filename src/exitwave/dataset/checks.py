@@ -11,14 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.dataset.catalog import Catalog, rows_of_shard
-from exitwave.dataset.distributions import drawn_tests, orientation_tests, quadrant_test
+from exitwave.dataset.distributions import drawn_tests, found, orientation_tests, quadrant_test
 from exitwave.dataset.shards import Shard, shard_name
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
+    from exitwave.dataset.recipe import Recipe
+    from exitwave.structure import Structure
 
-__all__ = ["Verdict", "catalog", "geometry", "images", "statistics", "waves"]
+__all__ = ["Verdict", "catalog", "geometry", "images", "spread", "statistics"]
 
+# rules whose maps cover the particles; of others, only that they come out again is checked
+_COVERING = ("grains", "instances", "phase", "phase_thickness", "thickness")
+_XRAY = 50.0  # electrons that an X-ray counts as
+_SURELY = 16.0  # Å; where a particle is thicker, it is one whatever it is made of
+_RIM = 2.5  # Å by which a blurred outline may lie outside
 _BOND = 4.5  # Å; atoms of a particle and of the film that touch are nearer than this
 
 
@@ -56,13 +63,13 @@ def catalog(folder: Path) -> Verdict:
     """Check that the catalog says what the shards say."""
     index = Catalog(folder)
     listed = index.numbers("id").tolist()
-    found: list[str] = []
+    there: list[str] = []
     for number in np.unique(index.numbers("shard")).tolist():
         with Shard(folder / "shards" / shard_name(int(number))) as shard:
-            found += [row["id"] for row in rows_of_shard(shard, int(number))]
+            there += [row["id"] for row in rows_of_shard(shard, int(number))]
     index.close()
-    same = listed == found
-    return Verdict("catalog", same, f"{len(found)} images" if same else "it differs from the shards; delete it")
+    same = listed == there
+    return Verdict("catalog", same, f"{len(there)} images" if same else "it differs from the shards; delete it")
 
 
 def images(data: Dataset) -> Iterator[Verdict]:
@@ -101,6 +108,7 @@ def _dose(data: Dataset) -> Verdict:
     if not {"dose", "pixel_size", "image_mean"} <= columns:
         return Verdict("dose", None, "the catalog knows no dose")
     gain, offset = _column(data, "detector_gain", 1.0), _column(data, "detector_offset", 0.0)
+    offset = offset + _column(data, "detector_xrays", 0.0) * _XRAY * gain
     hot = _column(data, "detector_hot_pixels", 0.0) * _column(data, "detector_hot_level", 0.0)
     area = data.column("pixel_size") ** 2
     expected = gain * data.column("dose") * area + offset + hot
@@ -117,39 +125,15 @@ def _dose(data: Dataset) -> Verdict:
     )
 
 
-def waves(data: Dataset, count: int) -> Iterator[Verdict]:
-    """Check that thermal configurations differ and that electrons are conserved."""
-    names = _spread(len(data.structures), count)
-    store = data._stores[0]
-    if not len(data) or "waves/array" not in store.entry(int(data._rows[0]))[0]["arrays"]:
-        yield Verdict("thermal configurations", None, "no waves are stored")
-        return
-    equal, worst = 0, 0.0
-    for index in names:
-        wave = data.waves(index, atoms=False)
-        array = wave.array.numpy()
-        if wave.record.get("thermal", True) and len(array) > 1:
-            distinct = {configuration.tobytes() for configuration in array}
-            equal += len(distinct) < len(array)
-        worst = max(worst, float(np.abs((np.abs(array) ** 2).mean(axis=(1, 2)) - 1).max()))
-    yield Verdict(
-        "thermal configurations",
-        not equal,
-        f"in {equal} of {len(names)} structures some are equal"
-        if equal
-        else f"all differ in {len(names)} structures",
-    )
-    yield Verdict("mean intensity", worst < 0.15, f"of the exit waves it is within {100 * worst:.2g} % of 1")
-
-
-def geometry(data: Dataset, count: int) -> Iterator[Verdict]:
+def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator[Verdict]:
     """Check atoms built again: particles touch the film, films differ, labels cover the particles."""
-    chosen = _spread(len(data.structures), count)
+    chosen = spread(len(data.structures), count)
+    chosen = [index for index in chosen if "structure" in _record(data, index)]
     floating, tried = 0, 0
     supports: list[set[tuple[float, ...]]] = []
-    overlaps: list[float] = []
+    overlaps: list[tuple[float, float]] = []
     for index in chosen:
-        atoms = data.atoms(index)
+        atoms = data.atoms(index, allow_code=allow_code)
         roles = np.array(atoms.roles)[atoms.objects] if len(atoms) else np.array([])
         film, particles = atoms.positions[roles == "support"], roles == "particle"
         if len(film):
@@ -170,25 +154,27 @@ def geometry(data: Dataset, count: int) -> Iterator[Verdict]:
     else:
         yield Verdict("films", None, "there are no films to compare")
     if overlaps:
-        least = min(overlaps)
-        text = f"at least {100 * least:.0f} % of a label lie on its particles, and of the particles in their label"
-        yield Verdict("labels", least > 0.6, f"{text} ({len(overlaps)} label maps)")
+        inside, reached = (min(shares) for shares in zip(*overlaps, strict=True))
+        text = f"at least {100 * inside:.0f} % of a label lie on its particles, and {100 * reached:.0f} % of where "
+        text += f"these are thicker than {_SURELY:g} Å in their label ({len(overlaps)} label maps)"
+        yield Verdict("labels", inside > 0.9 and reached > 0.95, text)
     else:
         yield Verdict("labels", None, "there are no binary labels of particles")
 
 
-def statistics(data: Dataset, false_alarm: float) -> Iterator[Verdict]:
+def statistics(data: Dataset, false_alarm: float, recipe: Recipe | None) -> Iterator[Verdict]:
     """Check that draws follow the recipe, orientations are uniform on SO(3) and positions use all of the field."""
     records = structure_records(data)
     results = []
-    try:
-        recipe = data.recipe
-    except Exception:  # a merged or custom data set: its draws have no one recipe
-        recipe = None
+    said: dict[str, Any] = {}
     if recipe is not None:
         results += [("draws", *result) for result in drawn_tests(recipe, records, image_records(data))]
-    results += [("orientations", *result) for result in orientation_tests(records)]
-    results += [("positions", *result) for result in quadrant_test(records)]
+        said = recipe.structures.to_dict()
+    # what the recipe says itself is no matter of chance
+    if not found(said, "orientation"):
+        results += [("orientations", *result) for result in orientation_tests(records)]
+    if not found(said, "position"):
+        results += [("positions", *result) for result in quadrant_test(records)]
     level = false_alarm / max(len(results), 1)
     for name in ("draws", "orientations", "positions"):
         mine = [(key, p) for kind, key, p in results if kind == name]
@@ -201,12 +187,13 @@ def statistics(data: Dataset, false_alarm: float) -> Iterator[Verdict]:
 
 def structure_records(data: Dataset) -> list[dict[str, Any]]:
     """Return the record of each structure of a data set, once."""
-    found: dict[str, dict[str, Any]] = {}
+    once: dict[str, dict[str, Any]] = {}
     for row in data._rows.tolist():
         store, local = data._locate(row)
         entry, _ = store.entry(local)
-        found.setdefault(entry["id"], entry["record"])
-    return list(found.values())
+        if "structure" in entry["record"]:
+            once.setdefault(entry["id"], entry["record"])
+    return list(once.values())
 
 
 def image_records(data: Dataset) -> list[dict[str, Any]]:
@@ -214,7 +201,9 @@ def image_records(data: Dataset) -> list[dict[str, Any]]:
     out = []
     for row in data._rows.tolist():
         store, local = data._locate(row)
-        out.append(store.entry(local)[1]["record"]["imaging"])
+        record = store.entry(local)[1]["record"]
+        if "imaging" in record:
+            out.append(record["imaging"])
     return out
 
 
@@ -228,38 +217,47 @@ def _touches(particle: NDArray[Any], film: NDArray[Any], cell: NDArray[Any]) -> 
     return any(np.isfinite(tree.query(image, distance_upper_bound=_BOND)[0]).any() for image in images)
 
 
-def _overlaps(data: Dataset, index: int, atoms: Any) -> list[float]:
-    """Return how well each binary label map agrees with the atoms of the particles: the smaller of both coverages."""
+def _overlaps(data: Dataset, index: int, atoms: Structure) -> list[tuple[float, float]]:
+    """Return, for each map that covers the particles, its share on them, and the share of their thick parts in it."""
     from scipy.ndimage import binary_dilation
 
-    particles = atoms.of(role="particle")
+    from exitwave.labels import projected_thickness
+
+    names = dict.fromkeys(name for name, role in zip(atoms.names, atoms.roles, strict=True) if role == "particle")
     row = int(np.flatnonzero(data.column("structure_id") == data.structures[index])[0])
+    step = float(data.column("pixel_size")[row])
+    rules = {name: values for name, values in _masks(data, row).items() if name.split("-")[0] in _COVERING}
     out = []
-    for rule in data.rules:
-        mask = data.masks(rule, row)[0]
-        if mask.dtype.kind != "u":
-            continue
-        mask = mask > 0
-        step = data.column("pixel_size")[row]
-        drawn = np.zeros(mask.shape, bool)
-        if len(particles):
-            place = np.floor(particles.positions[:, [1, 0]] / step).astype(int) % mask.shape
-            drawn[place[:, 0], place[:, 1]] = True
-        width = max(1, round(2.0 / step))
+    for name, mask in rules.items():
+        thickness = np.zeros(mask.shape)
+        for particle in names:
+            thickness += projected_thickness(atoms.of(name=particle), mask.shape, (step, step), 1.5)
+        minimum = _record(data, index)["labels"][data.rules.index(name)].get("minimum", 0.0)
+        thick = thickness > max(_SURELY, minimum + 3)
+        width = max(1, round(_RIM / step))
         disc = np.hypot(*np.mgrid[-width : width + 1, -width : width + 1]) <= width
-        covered = binary_dilation(drawn, disc)
-        if mask.sum() < 50 and covered.sum() < 400:
-            continue  # too small for the rule to see
-        # thin rims do not reach a rule's threshold, so a part of the particle may lie outside
-        inside = (mask & covered).sum() / max(mask.sum(), 1)
-        reached = (mask & covered).sum() / max(covered.sum(), 1)
-        out.append(float(min(inside, reached / 0.75, 1.0)))
-    return out
+        near = binary_dilation(thickness > 0.5, disc)
+        if mask.sum() < 50 and thick.sum() < 50:
+            continue  # too small to be judged
+        out.append(((mask & near).sum() / max(mask.sum(), 1), (mask & thick).sum() / max(thick.sum(), 1)))
+        if thick.sum() < 50:
+            out[-1] = (out[-1][0], 1.0)
+    return [(float(inside), float(reached)) for inside, reached in out]
+
+
+def _masks(data: Dataset, row: int) -> dict[str, NDArray[Any]]:
+    return {rule: data.masks(rule, row)[0] > 0 for rule in data.rules}
 
 
 def _column(data: Dataset, name: str, default: float) -> NDArray[Any]:
     return data.column(name) if name in data.columns else np.full(len(data), default)
 
 
-def _spread(length: int, count: int) -> list[int]:
+def _record(data: Dataset, index: int) -> Any:
+    store, number, structure = data._structure_place(index)
+    return store.shard(number).entry(structure)["record"]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Return ``count`` indices spread over 0 … length − 1."""
     return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist() if length else []

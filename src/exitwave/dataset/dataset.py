@@ -143,10 +143,16 @@ class Dataset(Selection):
         wave = stored_wave(*self._structure_place(structure_index))
         return replace(wave, structure=self.atoms(structure_index)) if atoms else wave
 
-    def atoms(self, structure_index: int) -> Structure:
-        """Return the atoms of the structure number ``structure_index``, built again from their record."""
+    def atoms(self, structure_index: int, *, allow_code: bool = False) -> Structure:
+        """Return the atoms of the structure number ``structure_index``, built again from their record.
+
+        A family given by import path is imported only with ``allow_code``.
+        """
         store, number, index = self._structure_place(structure_index)
-        return render_structure(StructureRecord.from_dict(store.shard(number).entry(index)["record"]))
+        record = store.shard(number).entry(index)["record"]
+        if "structure" not in record:
+            raise DatasetError(f"structure {structure_index} was imported; its atoms are not known.")
+        return render_structure(StructureRecord.from_dict(record, allow_code=allow_code))
 
     # --- new data sets from this one ------------------------------------------------------------------------------
 
@@ -225,6 +231,12 @@ class Dataset(Selection):
         from exitwave.dataset.sheets import contact_sheet
 
         return contact_sheet(self, count, rule)
+
+    def report(self, path: str | os.PathLike[str], *, images: int = 24) -> Path:
+        """Write a self-contained HTML report on these images, see :func:`exitwave.dataset.report.report`."""
+        from exitwave.dataset.report import report
+
+        return report(self, path, images=images)
 
     def close(self) -> None:
         """Close all files."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from exitwave.core import Distribution, Population, Spec
 from exitwave.dataset.recipe import Recipe
 
-__all__ = ["drawn_tests", "orientation_tests", "quadrant_test"]
+__all__ = ["drawn_tests", "drawn_values", "found", "orientation_tests", "quadrant_test"]
 
 _LEAST = 20  # draws below which a test says nothing
 
@@ -21,15 +21,22 @@ def drawn_tests(
     recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[str, float]]:
     """Yield key and p-value for every distribution of a recipe: how likely draws are to be that far from it."""
+    for name, distribution, values in drawn_values(recipe, structures, images):
+        if len(values) >= _LEAST:
+            yield name, p_value(distribution, values)
+
+
+def drawn_values(
+    recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
+) -> Iterator[tuple[str, Distribution, list[Any]]]:
+    """Yield key, distribution and drawn values for every distribution of a recipe."""
     sections = [
         ("structures", recipe.structures.spec, [record["structure"] for record in structures]),
         ("scattering", recipe.scattering, [record["scattering"] for record in structures]),
         ("images", recipe.images.spec, list(images)),
     ]
     for key, spec, records in sections:
-        for name, distribution, values in _collect(spec, records, key):
-            if len(values) >= _LEAST:
-                yield name, p_value(distribution, values)
+        yield from _collect(spec, records, key)
 
 
 def p_value(distribution: Distribution, values: Sequence[Any]) -> float:
@@ -83,7 +90,7 @@ def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None) ->
 
 def orientation_tests(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
     """Yield p-values of orientations being uniform on SO(3): the rotation angle, and all nine matrix elements."""
-    turns = np.array([turn for record in structures for turn in _find(record["structure"], "orientation")], float)
+    turns = np.array([turn for record in structures for turn in found(record["structure"], "orientation")], float)
     if len(turns) < _LEAST or turns.ndim != 2 or turns.shape[1] != 4:
         return
     w, x, y, z = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).T
@@ -113,10 +120,10 @@ def quadrant_test(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, f
 
     places = []
     for record in structures:
-        found = _find(record["structure"], "position")
+        there = found(record["structure"], "position")
         size = record["structure"].get("field")
-        if found and size:
-            places.append((found[0][0] / size[1] % 1 >= 0.5, found[0][1] / size[0] % 1 >= 0.5))
+        if there and size:
+            places.append((there[0][0] / size[1] % 1 >= 0.5, there[0][1] / size[0] % 1 >= 0.5))
     if len(places) < _LEAST:
         return
     counts = np.bincount([2 * right + low for right, low in places], minlength=4)
@@ -144,7 +151,7 @@ def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[tuple[str
             yield from _collect(value, drawn, where)
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                inner = [found[index] for found in drawn if isinstance(found, list) and index < len(found)]
+                inner = [part[index] for part in drawn if isinstance(part, list) and index < len(part)]
                 if isinstance(item, Distribution):
                     yield f"{where}.{index}", item, inner
                 elif isinstance(item, Spec):
@@ -168,11 +175,11 @@ def _shares(distribution: Distribution) -> tuple[list[Any], NDArray[Any]] | None
     return None
 
 
-def _find(data: Any, name: str) -> list[Any]:
+def found(data: Any, name: str) -> list[Any]:
     """Return every value called ``name`` anywhere in plain data."""
     if isinstance(data, dict):
         own = [data[name]] if data.get(name) is not None else []
-        return own + [item for value in data.values() for item in _find(value, name)]
+        return own + [item for value in data.values() for item in found(value, name)]
     if isinstance(data, list):
-        return [item for value in data for item in _find(value, name)]
+        return [item for value in data for item in found(value, name)]
     return []

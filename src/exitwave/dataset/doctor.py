@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError
@@ -17,7 +18,9 @@ from exitwave.dataset.dataset import Dataset
 from exitwave.dataset.generate import RECIPE_NAME, generate
 from exitwave.dataset.locks import FolderLock
 from exitwave.dataset.recipe import Recipe
+from exitwave.dataset.remade import remade
 from exitwave.dataset.shards import Shard, shard_name, shard_number
+from exitwave.dataset.store import Store
 
 __all__ = ["Diagnosis", "doctor", "leakage"]
 
@@ -50,7 +53,12 @@ class Diagnosis:
 
 
 def doctor(
-    folder: str | os.PathLike[str], *, repair: bool = False, structures: int = 8, false_alarm: float = 1e-6
+    folder: str | os.PathLike[str],
+    *others: str | os.PathLike[str],
+    repair: bool = False,
+    structures: int = 8,
+    false_alarm: float = 1e-6,
+    allow_code: bool = False,
 ) -> Diagnosis:
     """Check a data set as files, as physics and as statistics.
 
@@ -58,12 +66,16 @@ def doctor(
     ----------
     folder
         The data set.
+    others
+        Data sets that must share no structure with it: validation data, say.
     repair
         Whether to remove unfinished files, rebuild the catalog and make damaged or missing shards anew.
     structures
         Structures whose atoms are built again for the checks that need them.
     false_alarm
         Probability that a sound data set fails any of the statistical checks.
+    allow_code
+        Whether a family given by import path may be imported, which runs code.
 
     Returns
     -------
@@ -76,20 +88,21 @@ def doctor(
         If the folder is no data set.
     """
     where = Path(folder)
-    Dataset(where).close()  # refuses what is none
-    verdicts = list(_files(where))
+    Store(where)  # refuses what is no data set
+    verdicts = list(_files(where, allow_code))
     if repair and not all(verdict.passed for verdict in verdicts):
-        _repair(where)
-        verdicts = [verdict.after_repair() for verdict in _files(where)]
+        _repair(where, allow_code)
+        verdicts = [verdict.after_repair() for verdict in _files(where, allow_code)]
     if not all(verdict.passed for verdict in verdicts[:1]):
         return Diagnosis(tuple(verdicts))  # damaged shards: nothing further can be read
     data = Dataset(where)
     try:
         runs: list[Callable[[], Iterator[Verdict]]] = [
             lambda: checks.images(data),
-            lambda: checks.waves(data, structures),
-            lambda: checks.geometry(data, structures),
-            lambda: checks.statistics(data, false_alarm),
+            lambda: remade(data, structures, allow_code=allow_code),
+            lambda: checks.geometry(data, structures, allow_code=allow_code),
+            lambda: checks.statistics(data, false_alarm, _recipe(where, allow_code)),
+            lambda: _leaks(data, others),
         ]
         for run in runs:
             verdicts += _tried(run)
@@ -116,6 +129,13 @@ def leakage(*parts: Dataset) -> Verdict:
     return Verdict("leakage", not shared, text)
 
 
+def _leaks(data: Dataset, others: Sequence[str | os.PathLike[str]]) -> Iterator[Verdict]:
+    for other in others:
+        with closing(Dataset(other)) as opened:
+            verdict = leakage(data, opened)
+            yield replace(verdict, text=f"{other}: {verdict.text}")
+
+
 def _tried(run: Callable[[], Iterator[Verdict]]) -> Iterator[Verdict]:
     try:
         yield from run()
@@ -123,7 +143,7 @@ def _tried(run: Callable[[], Iterator[Verdict]]) -> Iterator[Verdict]:
         yield Verdict("records", False, f"the records cannot be followed ({error})")
 
 
-def _files(folder: Path) -> Iterator[Verdict]:
+def _files(folder: Path, allow_code: bool) -> Iterator[Verdict]:
     """Check checksums, completeness, strangers and the catalog."""
     damaged, present = [], []
     for path in sorted((folder / "shards").iterdir()):
@@ -137,7 +157,7 @@ def _files(folder: Path) -> Iterator[Verdict]:
         except (ShardCorruptError, DatasetError) as error:
             damaged.append(str(error))
     yield Verdict("checksums", not damaged, damaged[0] if damaged else f"{len(present)} shards match their checksums")
-    recipe = _recipe(folder)
+    recipe = _recipe(folder, allow_code)
     if recipe is not None:
         missing = sorted(set(range(recipe.shards)) - set(present))
         surplus = sorted(set(present) - set(range(recipe.shards)))
@@ -162,17 +182,18 @@ def _files(folder: Path) -> Iterator[Verdict]:
     yield checks.catalog(folder)
 
 
-def _recipe(folder: Path) -> Recipe | None:
+def _recipe(folder: Path, allow_code: bool) -> Recipe | None:
     path = folder / RECIPE_NAME
     if not path.is_file():
         return None
     try:
-        return Recipe.read(path)
+        return Recipe.read(path, allow_code=allow_code)
     except ExitwaveError:
         return None
 
 
-def _repair(folder: Path) -> None:
+def _repair(folder: Path, allow_code: bool) -> None:
+    recipe = _recipe(folder, allow_code)
     with FolderLock(folder):
         for path in (folder / "shards").iterdir():
             if path.name.endswith(TEMPORARY):
@@ -184,10 +205,12 @@ def _repair(folder: Path) -> None:
                 with Shard(path) as shard:
                     shard.verify()
             except ShardCorruptError:
-                path.unlink()
+                if recipe is not None:  # without one it cannot be made anew, and a part of it may yet be saved
+                    path.unlink()
         with contextlib.suppress(FileNotFoundError):
             (folder / CATALOG_NAME).unlink()
-    recipe = _recipe(folder)
     if recipe is not None:
-        generate(recipe, folder).close()
-    Dataset(folder).close()
+        generate(recipe, folder, allow_code=allow_code).close()
+        return
+    with contextlib.suppress(ShardCorruptError):
+        Dataset(folder).close()  # builds the catalog

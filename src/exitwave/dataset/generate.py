@@ -156,28 +156,40 @@ def make_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
-def claim(folder: Path, recipe: Recipe) -> None:
-    """Write the recipe into a new folder, or make sure that the folder holds this very recipe."""
+def check_folder(folder: Path, recipe: Recipe) -> bool:
+    """Return whether the folder holds this very recipe already.
+
+    Raises
+    ------
+    DatasetError
+        If it holds something else.
+    """
     path = folder / RECIPE_NAME
     if not path.exists():
-        strangers = [
-            item.name for item in folder.iterdir() if item.name not in ("shards", LOCK_NAME) and item.name[0] != "."
-        ]
+        there = folder.iterdir() if folder.is_dir() else ()
+        strangers = [item.name for item in there if item.name not in ("shards", LOCK_NAME) and item.name[0] != "."]
         if strangers:
             raise DatasetError(
                 f"{folder} holds {strangers[0]} but no {RECIPE_NAME}; give a new or empty folder for the data set."
             )
-        write_whole(path, f"# identity {recipe.identity}\n{recipe.to_yaml(defaults=True)}".encode())
-        return
+        return False
     try:
-        there = Recipe.read(path, allow_code=":" in recipe.structures.family)
+        kept = Recipe.read(path, allow_code=":" in recipe.structures.family)
     except ExitwaveError as error:
         raise DatasetError(f"{path} cannot be read ({error}); give another folder.") from None
-    if there.identity != recipe.identity:
+    if kept.identity != recipe.identity:
         raise DatasetError(
-            f"{folder} was generated from another recipe ({difference(there.to_dict(), recipe.to_dict())}); "
+            f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
             "give another folder, or the recipe that is in it."
         )
+    return True
+
+
+def claim(folder: Path, recipe: Recipe) -> None:
+    """Write the recipe into a new folder, or make sure that the folder holds this very recipe."""
+    if not check_folder(folder, recipe):
+        text = f"# identity {recipe.identity}\n{recipe.to_yaml(defaults=True)}"
+        write_whole(folder / RECIPE_NAME, text.encode())
 
 
 def difference(there: Any, here: Any, key: str = "") -> str:

@@ -21,7 +21,15 @@ from exitwave.labels import Rule, rule
 from exitwave.scattering import Scattering
 from exitwave.structure.families import Family, family
 
-__all__ = ["ImagesSection", "Recipe", "StoreSection", "StructuresSection", "code_allowed", "shipped_recipes"]
+__all__ = [
+    "ImagesSection",
+    "Recipe",
+    "StoreSection",
+    "StructuresSection",
+    "code_allowed",
+    "shipped_recipes",
+    "shipped_text",
+]
 
 _WHAT = "a recipe"
 _CODE_ALLOWED: ContextVar[bool] = ContextVar("code_allowed", default=False)
@@ -185,13 +193,7 @@ class Recipe(Spec):
         text = os.fspath(path)
         file = Path(text)
         if file.suffix not in (".yaml", ".yml") and not file.is_file():
-            names = shipped_recipes()
-            if text not in names:
-                near = get_close_matches(text, names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(names)}."
-                raise SpecError(f"{text} is neither a YAML file nor the name of a shipped recipe; {hint}")
-            shipped = resources.files("exitwave.dataset") / "recipes" / f"{text}.yaml"
-            return cls.from_yaml(shipped.read_text("utf-8"), name=text)
+            return cls.from_yaml(shipped_text(text), name=text)
         with code_allowed(allow_code):
             return cls.parse(read_yaml(file, _WHAT))
 
@@ -236,6 +238,22 @@ def shipped_recipes() -> tuple[str, ...]:
     """
     folder = resources.files("exitwave.dataset") / "recipes"
     return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml")))
+
+
+def shipped_text(name: str) -> str:
+    """Return a shipped recipe as it was written, comments included.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that name.
+    """
+    names = shipped_recipes()
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(names)}."
+        raise SpecError(f"{name} is neither a YAML file nor the name of a shipped recipe; {hint}")
+    return (resources.files("exitwave.dataset") / "recipes" / f"{name}.yaml").read_text("utf-8")
 
 
 @contextmanager

@@ -1,0 +1,37 @@
+"""``exitwave doctor``: is a data set whole, and right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from exitwave.cli.console import console
+
+__all__ = ["command"]
+
+_COLOURS = {True: "green", False: "bold red", None: "dim"}
+
+
+def command(
+    folder: Path = typer.Argument(help="The data set."),
+    repair: bool = typer.Option(False, "--repair", help="Make again what is damaged or missing and can be rebuilt."),
+    structures: int = typer.Option(8, min=0, help="Structures that are made again for the checks of physics."),
+    against: list[Path] | None = typer.Option(
+        None, "--against", help="Another data set that must share no structure with it; may be repeated."
+    ),
+    report: Path | None = typer.Option(None, help="Also write a report with the verdicts to this HTML file."),
+    allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
+) -> None:
+    """Check a data set as files, as physics and as statistics; ends with code 1 if something is wrong."""
+    from exitwave.dataset import Dataset, doctor
+    from exitwave.dataset.report import report as write_report
+
+    found = doctor(folder, *(against or []), repair=repair, structures=structures, allow_code=allow_code)
+    for verdict in found.verdicts:
+        console.print(str(verdict), style=_COLOURS[verdict.passed], markup=False, soft_wrap=True)
+    if report is not None:
+        write_report(Dataset(folder), report, diagnosis=found)
+        console.print(f"Wrote [bold]{report}[/].")
+    if not found.healthy:
+        raise typer.Exit(1)

@@ -1,0 +1,131 @@
+"""The commands around data sets, in this process: what they write, what they say, how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from exitwave.cli.app import app
+from exitwave.dataset import Dataset
+from exitwave.dataset import work as work_module
+
+RECIPE = """
+seed: 3
+structures:
+  count: 2
+  family: supported_particles
+  field: 24
+  particles: {material: Au, count: 1, radius: {uniform: [5, 7]}}
+  film: {material: a-C, thickness: 5}
+scattering: {sampling: 0.4, potential_sampling: null, configurations: 1}
+images: {per_structure: 2, dose: {uniform: [400, 800]}}
+store: {waves: true, structures_per_shard: 1}
+"""
+
+
+def exitwave(*arguments: object, code: int = 0) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if code == 0 and done.exception is not None:
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())  # lines are as long as the terminal
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    text = exitwave("generate", folder / "recipe.yaml", folder / "data", "--workers", 1)
+    assert "4 images of 2 structures" in text
+    return folder
+
+
+def test_a_dry_run_makes_nothing(made: Path) -> None:
+    text = exitwave("generate", made / "recipe.yaml", made / "dry", "--dry-run")
+    assert "2 structures, 4 images, 2 shards; 2 to make." in text
+    assert "Structure 1:" in text
+    assert not (made / "dry").exists()
+    assert "0 to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
+    (made / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
+    assert exitwave("generate", made / "other.yaml", made / "data", "--dry-run", code=1) == ""  # main() says it
+
+
+def test_a_scheduler_that_does_not_answer_is_named(made: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["generate", str(made / "recipe.yaml"), str(made / "far"), "--scheduler", "no address"]
+    )
+    assert "does not answer" in str(done.exception)
+
+
+def test_failed_samples_are_told_and_the_exit_code_says_so(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = work_module.render_wave
+
+    def wave(drawn: object, *given: object) -> object:
+        if str(getattr(drawn, "stream", "")).endswith("/1"):
+            raise ValueError("the gun is empty.")
+        return real(drawn, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(work_module, "render_wave", wave)
+    text = exitwave("generate", made / "recipe.yaml", tmp_path / "data", "--workers", 1, code=1)
+    assert "2 images of 2 structures" in text
+    assert "structure 1, scatter: ValueError: the gun is empty." in text
+
+
+def test_a_plan_tells_time_memory_and_disk(made: Path) -> None:
+    text = exitwave("plan", made / "recipe.yaml", "--workers", 1, "--samples", 1)
+    assert "2 structures, 4 images of 60 × 60 px, 2 shards" in text
+    assert "memory" in text
+
+
+def test_the_doctor_finds_and_mends(made: Path) -> None:
+    shard = made / "data" / "shards" / "000001.h5"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-100])
+    text = exitwave("doctor", made / "data", code=1)
+    assert "FAIL checksums" in text
+    text = exitwave(
+        "doctor", made / "data", "--repair", "--against", made / "data", "--report", made / "d.html", code=1
+    )
+    assert "ok checksums: 2 shards match their checksums (after repair)" in text
+    assert "FAIL leakage" in text
+    assert "WRONG" in (made / "d.html").read_text()
+    exitwave("doctor", made / "data", "--structures", 1)
+
+
+def test_a_report_needs_nothing_else(made: Path) -> None:
+    exitwave("report", made / "data", "-o", made / "report.html", "--where", "dose > 0", "--images", 2)
+    html = (made / "report.html").read_text()
+    assert html.count("data:image/png;base64,") == 4
+    assert "http" not in html
+    assert "particles.radius" not in html  # drawn as a picture
+    assert "supported_particles" in html
+
+
+def test_to_another_format_and_back(made: Path) -> None:
+    assert "4 images" in exitwave("export", made / "data", made / "coco", "-f", "coco", "--rule", "phase")
+    text = exitwave("import", made / "coco", made / "back", "-f", "coco")
+    assert "4 images with the label maps phase" in text
+    one, other = Dataset(made / "data"), Dataset(made / "back")
+    assert one.column("id").tolist() == other.column("id").tolist()
+    one.close()
+    other.close()
+
+
+def test_new_images_of_old_waves(made: Path) -> None:
+    (made / "images.yaml").write_text("{per_structure: 3, dose: 5000}")
+    text = exitwave("reimage", made / "data", made / "new", "--images", made / "images.yaml", "--seed", 5)
+    assert "6 images of 2 structures" in text
+    exitwave("reimage", made / "data", made / "newer", "--images", made / "recipe.yaml", "--seed", 5)
+
+
+def test_shipped_recipes_and_their_schema(tmp_path: Path) -> None:
+    listed = exitwave("recipe")
+    assert "paper-baseline" in listed
+    exitwave("recipe", "paper-baseline", "-o", tmp_path / "mine.yaml")
+    assert (tmp_path / "mine.yaml").read_text().startswith("# Gold particles")
+    assert json.loads(exitwave("recipe", "--schema"))["title"] == "exitwave recipe"
