@@ -24,7 +24,8 @@ from exitwave.structure.families.base import Family
 from exitwave.structure.families.on_film import height_on, squared, staged
 from exitwave.structure.families.particles import Share
 from exitwave.structure.families.parts import CrystalName, Film, Length, words
-from exitwave.structure.prefabs.sheets import layered, sheets
+from exitwave.structure.prefabs.sheets import layered
+from exitwave.structure.prefabs.sheets import sheets as sheets_of
 from exitwave.structure.scenes import Scene
 from exitwave.structure.volumes import Body, Union
 
@@ -43,8 +44,8 @@ class Layers(Family):
     ----------
     material
         A layered crystal of the table: graphite, graphene, h-BN, MoS2, WS2.
-    count
-        How many sheets.
+    sheets
+        How many.
     twist
         Turn of each sheet against the one before, degrees; 0: stacked as in the bulk.
     spin
@@ -66,13 +67,13 @@ class Layers(Family):
 
     Examples
     --------
-    >>> drawn = Layers(material="graphite", count=2, twist={"uniform": [1, 30]}, field=60).draw(Stream(1))
+    >>> drawn = Layers(material="graphite", sheets=2, twist={"uniform": [1, 30]}, field=60).draw(Stream(1))
     >>> drawn.drawn, len(drawn.build(Stream(2)))
     (True, 2696)
     """
 
     material: LayeredName = "graphite"
-    count: Annotated[int | Distribution, Number("a count of sheets", at_least=1, at_most=500, whole=True)] = 2
+    sheets: Annotated[int | Distribution, Number("a count of sheets", at_least=1, at_most=500, whole=True)] = 2
     twist: Angle = 0.0
     spin: Angle = Uniform(0.0, 360.0)
     ripple: Annotated[float | Distribution, Number("a ripple", "Å", at_least=0, at_most=20)] = 0.0
@@ -134,7 +135,7 @@ class Layers(Family):
         made = layered(
             word(self.material),
             field,
-            integer(self.count),
+            integer(self.sheets),
             twists=number(self.twist),
             spin=number(self.spin),
             origin=(self.origin[0] * field[0], self.origin[1] * field[1]),
@@ -151,7 +152,7 @@ class Layers(Family):
         """Return the catalog columns of a drawn spec."""
         own: dict[str, Any] = {
             "material": word(self.material),
-            "sheet_count": integer(self.count),
+            "sheet_count": integer(self.sheets),
             "twist": number(self.twist),
             "spin": number(self.spin),
             "ripple": number(self.ripple),
@@ -163,6 +164,6 @@ def check_layered(material: str | Distribution) -> None:
     """Raise SpecError if a material has no sheets."""
     for name in words(material):
         try:
-            sheets(name)
+            sheets_of(name)
         except StructureError as error:
             raise SpecError(f"material is {name}: {error}") from None

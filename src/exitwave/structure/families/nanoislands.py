@@ -126,7 +126,7 @@ class NanoIslands(Layers):
     ----------
     islands
         A population, or a list of islands.
-    material, count, twist, spin, ripple, correlation, vacancies, origin, periodic, film, field, minimum_distance,
+    material, sheets, twist, spin, ripple, correlation, vacancies, origin, periodic, film, field, minimum_distance,
     vacuum
         Of the sheets, as for :class:`Layers`; islands need flat sheets, so ripple is 0 and film null.
     side
@@ -138,7 +138,7 @@ class NanoIslands(Layers):
 
     Examples
     --------
-    >>> drawn = NanoIslands(islands={"radius": 12, "count": 2}, material="MoS2", count=1, field=70).draw(Stream(3))
+    >>> drawn = NanoIslands(islands={"radius": 12, "count": 2}, material="MoS2", sheets=1, field=70).draw(Stream(3))
     >>> drawn.build(Stream(4)).names
     ('island-0', 'island-1', 'sheets')
     """
@@ -188,12 +188,12 @@ class NanoIslands(Layers):
 
     @override
     def scene(self, stream: Stream) -> Scene:
-        sheets = self.stack(stream / "stack").named("sheets", "support")
+        stack = self.stack(stream / "stack").named("sheets", "support")
         side = word(self.side)
-        low, high = sheets.bounds()[:, 2]
+        low, high = stack.bounds()[:, 2]
         face = float(high if side == "exit" else low)
         islands = [one.body(face, side, number(self.spin), f"island-{i}") for i, one in enumerate(self._members)]
-        objects: list[Body] = [*islands, sheets]
+        objects: list[Body] = [*islands, stack]
         ends = np.array([body.bounds()[:, 2] for body in objects])
         vacuum = number(self.vacuum)
         bottom, top = float(ends[:, 0].min()), float(ends[:, 1].max())
