@@ -140,9 +140,7 @@ class Crystal(Generator):
         if species is not None:
             own = self.material.numbers == atomic_number(species)
             if not own.any():
-                raise StructureError(
-                    f"species is {species!r}; {self.material.name} has {self.material.formula} only."
-                )
+                raise StructureError(f"species is {species!r}; the crystal is {self.material.formula}.")
         hkl = hkl / np.gcd.reduce(hkl.astype(np.int64))
         normal, spacing = self.normal(hkl), self.spacing(hkl)
         levels = np.unique(np.round(np.mod(self.sites[own] @ normal / spacing, 1.0), 9) % 1.0)
