@@ -8,13 +8,15 @@ import time
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
 from exitwave.core import Stream
-from exitwave.imaging import Detector, Imaging, expose, intensities
+from exitwave.imaging import Detector, Imaging, expose, focal_spread_nodes, intensities
 from exitwave.imaging.poisson import poisson
-from exitwave.scattering import ExitWave
+from exitwave.scattering import ExitWave, interaction_parameter, parametrization
+from exitwave.scattering.electron import SCATTERING_CONSTANT
 
 IMAGES = int(os.environ.get("EXITWAVE_BENCH_IMAGES", "4"))
 
@@ -28,9 +30,18 @@ def one_thread() -> object:
 
 
 def wave(size: int, configurations: int = 1) -> ExitWave:
-    generator = torch.Generator().manual_seed(1)
-    phase = 0.3 * torch.randn(configurations, size, size, generator=generator)
-    return ExitWave(torch.polar(torch.ones_like(phase), phase), (0.2, 0.2), 300e3)
+    """A foil of gold atoms at random, 4 to 8 Å thick, vibrating: the spectrum of a real specimen."""
+    generator = np.random.default_rng(1)
+    place = generator.random((size * size // 100, 2)) * size
+    k = np.hypot(np.fft.fftfreq(size, 0.2)[:, None], np.fft.rfftfreq(size, 0.2))
+    kernel = interaction_parameter(300e3) * SCATTERING_CONSTANT * parametrization().scattering_factor(79, k) / 0.04
+    waves = []
+    for _ in range(configurations):
+        y, x = np.round(place + 0.45 * generator.standard_normal(place.shape)).astype(int).T % size
+        counts = np.zeros((size, size))
+        np.add.at(counts, (y, x), 1.0)
+        waves.append(np.exp(1j * np.fft.irfft2(np.fft.rfft2(counts) * kernel, s=(size, size))))
+    return ExitWave(torch.from_numpy(np.stack(waves)).to(torch.complex64), (0.2, 0.2), 300e3)
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
@@ -64,7 +75,7 @@ def test_images_cost_little_more_than_their_transforms(capsys: pytest.CaptureFix
 
 def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
     lines = []
-    for mean in (4.0, 16.0, 40.0, 160.0):
+    for mean in (0.5, 4.0, 16.0, 40.0, 160.0, 700.0, 5000.0, 1e5):
         means = (mean * (1 + 0.3 * torch.randn(512, 512))).clamp(min=0.0)
         ours, theirs = (
             seconds(lambda means=means: poisson(means, Stream(1))),
@@ -73,8 +84,7 @@ def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
         lines.append(
             f"Poisson at {mean:g} electrons: {ours * 1e3:.1f} ms per 512², {theirs / ours:.1f} × faster than torch"
         )
-        if mean == 16.0:
-            assert theirs > 1.5 * ours
+        assert theirs > (1.5 if mean == 16.0 else 0.9) * ours
     with capsys.disabled():
         print("", *lines, sep="\n  ")
 
@@ -108,7 +118,6 @@ def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import abtem
-        import numpy as np
 
         abtem.config.set({"local_diagnostics.progress_bar": False})
         array = given.array.numpy()
@@ -133,3 +142,42 @@ def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -
             f"abTEM {took * 1e3:.0f} ms, {took / ours:.1f} × faster"
         )
     assert took > 2 * ours
+
+
+def test_few_waves_beside_as_many_foci(capsys: pytest.CaptureFixture[str]) -> None:
+    """How far both sums of nine are from the converged sum over the focal spread."""
+    given = wave(256)
+    foci, weights = focal_spread_nodes(15.0, 9)
+    nine = intensities(given, [Imaging(defocus=60.0 + f, focal_spread=0.0) for f in foci])
+    ours, exact = intensities(given, [Imaging(defocus=60.0, focal_nodes=n) for n in (9, 99)])
+    gauss_hermite = torch.einsum("n,nyx->yx", torch.from_numpy(weights).float(), nine)
+    errors = [float((image - exact).std() / exact.std()) for image in (ours, gauss_hermite)]
+    with capsys.disabled():
+        print(
+            f"\n  error over contrast: {errors[0]:.1e} with at most 9 waves, {errors[1]:.1e} with 9 Gauss–Hermite foci"
+        )
+    assert errors[0] < 0.01
+
+
+@pytest.mark.parametrize("configurations", [1, 8])
+def test_images_per_second_on_a_gpu(configurations: int, capsys: pytest.CaptureFixture[str]) -> None:
+    if not torch.cuda.is_available():
+        with capsys.disabled():
+            print("\n  images per second on a GPU: this machine has none")
+        return
+    given = wave(512, configurations).to("cuda")
+    specs = [Imaging(defocus=50.0 * i, focal_nodes=9, dose=400.0) for i in range(64)]
+    streams = [Stream(1) / i for i in range(64)]
+
+    def work() -> None:
+        expose(intensities(given, specs), specs, streams, 0.04)
+        torch.cuda.synchronize()
+
+    work()
+    start = time.perf_counter()
+    for _ in range(5):
+        work()
+    rate = 5 * 64 / (time.perf_counter() - start)
+    with capsys.disabled():
+        print(f"\n  {torch.cuda.get_device_name()}: {rate:.0f} images/s of 512², {configurations} configurations")
+    assert rate > 100

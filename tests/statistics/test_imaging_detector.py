@@ -9,7 +9,7 @@ from scipy import stats
 
 from exitwave.core import OpticsError, Stream
 from exitwave.imaging import Detector, Imaging, expose
-from exitwave.imaging.detector import spread, transfer
+from exitwave.imaging.detector import _transfers, spread, transfer
 from exitwave.imaging.poisson import poisson
 
 
@@ -110,6 +110,33 @@ def test_counts_saturate_and_never_wrap() -> None:
     assert float(expose(torch.zeros(1, 32, 32), [Imaging(detector=dark)], [Stream(1)], 1.0).min()) == 0
 
 
+def test_binning_is_what_adding_up_sensor_pixels_gives() -> None:
+    """Image pixels of two by two sensor pixels, beside an exposure of the sensor whose pixels are then added."""
+    curve = {"c1": 1.0, "c2": 0.1, "c3": 0.35, "c4": 2.2, "form": "lorentzian", "noise_flatness": 0.4}
+    sensor = expose(torch.ones(1, 1024, 1024), [Imaging(dose=400.0, detector=curve)], [Stream(3)], 0.04)[0].double()
+    added = sensor.reshape(512, 2, 512, 2).sum((1, 3)).numpy()
+    gained = Detector(**curve, binning=2, gain=1.0)
+    binned = expose(torch.ones(1, 512, 512), [Imaging(dose=400.0, detector=gained)], [Stream(4)], 0.16)[0].numpy()
+    spectra = [np.abs(np.fft.fft2(image - image.mean())) ** 2 / image.size for image in (added, binned)]
+    q = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.fftfreq(512))
+    assert binned.mean() == pytest.approx(added.mean(), rel=1e-3)
+    for low in np.arange(0.05, 0.5, 0.09):
+        ring = (q > low) & (q <= low + 0.09)
+        # sensor pixels are rounded one by one: four twelfths to one
+        ratio = (spectra[1][ring].mean() - 1 / 12) / (spectra[0][ring].mean() - 4 / 12)
+        assert ratio == pytest.approx(1, abs=6 * (2 / ring.sum() * 2) ** 0.5)
+    # and of the signal
+    x = np.arange(1024)
+    for cycles in (64, 200, 400):  # per 1024 sensor pixels
+        wave = torch.from_numpy(1 + 0.5 * np.cos(2 * np.pi * cycles * x / 1024)).float()
+        fine = spread(wave.expand(4, 1024), 1.0, 0.1, 0.35, 2.2, form="lorentzian")[0].numpy()
+        expected = np.abs(np.fft.rfft(fine.reshape(512, 2).sum(1)))
+        signal, _ = _transfers((64, 512), "lorentzian", 1.0, 0.1, 0.35, 2.2, 0.0, 0.4, 2)
+        damping = float(signal[0, cycles // 2])
+        ideal = np.abs(np.fft.rfft(wave[::2].numpy()))[cycles // 2] * 2
+        assert expected[cycles // 2] == pytest.approx(damping * ideal, rel=2e-3)
+
+
 def test_hot_pixels_are_as_many_as_asked_and_the_median_removes_them() -> None:
     detector = Detector(hot_pixels=0.002, hot_level=5000.0)
     spec = Imaging(dose=400.0, detector=detector)
@@ -119,6 +146,29 @@ def test_hot_pixels_are_as_many_as_asked_and_the_median_removes_them() -> None:
     assert abs(hot - expected) < 5 * np.sqrt(expected)
     filtered = expose(torch.ones(1, 512, 512), [spec.replace(median=3)], [Stream(9)], 0.04)[0]
     assert int((filtered > 100).sum()) == 0
+
+
+@pytest.mark.parametrize("form", ["rational", "exponential", "lorentzian"])
+def test_every_form_of_the_transfer_function_is_its_formula(form: str) -> None:
+    q = torch.tensor([0.0, 0.1, 0.25, 0.5], dtype=torch.float64)
+    u = q.numpy()[1:] / 0.4
+    fall = {"rational": 1 / (1 + u**1.5), "exponential": np.exp(-(u**1.5)), "lorentzian": (1 + u**2) ** -0.75}[form]
+    np.testing.assert_allclose(transfer(q, 0.9, 0.1, 0.4, 1.5, form).numpy(), [1.0, *(0.8 * fall + 0.1)], rtol=1e-12)
+    flat = Detector(form=form, c1=0.95, c2=0.05, c3=0.4, c4=1.5, aperture=1.0, gain=10.0)
+    counts = expose(torch.ones(1, 512, 512), [Imaging(dose=400.0, detector=flat)], [Stream(5)], 0.04)[0].numpy()
+    power = np.abs(np.fft.fft2(counts - counts.mean())) ** 2 / counts.size
+    f = torch.fft.fftfreq(512, dtype=torch.float64)
+    mtf = transfer(torch.hypot(f[:, None], f), 0.95, 0.05, 0.4, 1.5, form) * torch.sinc(f)[:, None] * torch.sinc(f)
+    expected = 100 * 16 * mtf.numpy() ** 2 + 1 / 12
+    assert (power / expected).mean() == pytest.approx(1, abs=6 * 2**0.5 / 512)
+
+
+def test_dead_pixels_show_the_offset() -> None:
+    dead = Detector(dead_pixels=0.01, offset=7.0, gain=10.0)
+    counts = expose(torch.ones(1, 512, 512), [Imaging(dose=2000.0, detector=dead)], [Stream(9)], 0.04)[0]
+    found = int((counts == 7).sum())
+    assert abs(found - 0.01 * 512**2) < 5 * (0.01 * 512**2) ** 0.5
+    assert float(counts.max()) < 65536
 
 
 def test_the_median_is_scipys() -> None:

@@ -183,7 +183,7 @@ def test_the_record_alone_makes_the_image_again() -> None:
         ),
         ({"contrast": 1.2}, "images.contrast is 1.2; a contrast factor is a number from 0 to 1"),
         ({"detector": {"hot_pixels": -0.1}}, "images.detector.hot_pixels is -0.1; a share of hot pixels"),
-        ({"detector": {"c1": 0.2, "c2": 0.5}}, "c2 is up to 0.5 and c1 down to 0.2"),
+        ({"detector": {"c1": 0.2, "c2": 0.5}}, r"images\.detector\.c2 is 0\.5; c2 is up to 0\.5 and c1 down to 0\.2"),
         ({"detector": "camera"}, "images.detector is camera; the presets are ideal, scintillator"),
         ({"aberrations": "best"}, "images.aberrations is best; the presets are none, team"),
         ({"aberrations": {"Cs": 1.0}}, "images.aberrations.Cs is not a known key; "),

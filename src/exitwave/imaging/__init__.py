@@ -8,6 +8,7 @@ from exitwave.imaging.formation import Conditions, expose, intensities, transfer
 from exitwave.imaging.inelastic import contrast_factor, plasmon_contrast
 from exitwave.imaging.losses import Plasmons, expected_losses, mean_free_path
 from exitwave.imaging.micrograph import Micrograph, PowerSpectrum
+from exitwave.imaging.microscope import Microscope
 from exitwave.imaging.notations import (
     from_cartesian,
     from_haider,
@@ -26,6 +27,7 @@ __all__ = [
     "Detector",
     "Imaging",
     "Micrograph",
+    "Microscope",
     "Plasmons",
     "PowerSpectrum",
     "contrast_factor",

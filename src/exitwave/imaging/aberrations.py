@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import cos, pi, radians, sin
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import model_validator
 
-from exitwave.core import Distribution, Number, Spec, number
-from exitwave.imaging.presets import ABERRATIONS, preset
+from exitwave.core import Distribution, Number, number
+from exitwave.imaging.named import Named
+from exitwave.imaging.presets import ABERRATIONS
 from exitwave.scattering.electron import wavelength
 
 __all__ = ["ORDERS", "Aberrations", "angles", "chi", "chi_gradient_squared", "coefficients"]
@@ -27,7 +27,7 @@ _Length = Annotated[float | Distribution, Number("an aberration coefficient", "Ã
 _Azimuth = Annotated[float | Distribution, Number("an azimuth", "Â°")]
 
 
-class Aberrations(Spec):
+class Aberrations(Named):
     r"""Residual aberrations to fifth order in Krivanek's notation, with abTEM's names.
 
     .. math:: \chi(\alpha, \varphi) = \frac{2\pi}{\lambda} \sum_{n,m} \frac{\alpha^{n+1}}{n+1}
@@ -56,6 +56,8 @@ class Aberrations(Spec):
     12000000.0
     """
 
+    presets: ClassVar[Mapping[str, dict[str, Any]]] = ABERRATIONS
+
     C12: _Length = 0.0
     phi12: _Azimuth = 0.0
     C21: _Length = 0.0
@@ -80,27 +82,6 @@ class Aberrations(Spec):
     phi54: _Azimuth = 0.0
     C56: _Length = 0.0
     phi56: _Azimuth = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, data: Any) -> Any:
-        return preset(data, ABERRATIONS) if isinstance(data, str) else data
-
-    @classmethod
-    def named(cls, name: str) -> Aberrations:
-        """Return a preset of :data:`exitwave.imaging.presets.ABERRATIONS`.
-
-        Raises
-        ------
-        SpecError
-            If there is no preset of that name.
-
-        Examples
-        --------
-        >>> Aberrations.named("team").C30
-        -19130.0
-        """
-        return cls.parse(name)
 
 
 def coefficients(aberrations: Aberrations, defocus: float = 0.0) -> torch.Tensor:

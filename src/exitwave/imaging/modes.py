@@ -102,7 +102,8 @@ def focal_grid(highest_phase: float) -> tuple[NDArray[np.float64], NDArray[np.fl
     True
     """
     step = 2 * pi / (highest_phase + 6.0)
-    foci: NDArray[np.float64] = step * np.arange(-ceil(5.5 / step), ceil(5.5 / step) + 1)
+    count = ceil(5.5 / step)
+    foci = step * np.arange(-count, count + 1, dtype=np.float64)
     weights: NDArray[np.float64] = np.exp(-(foci**2) / 2)
     return foci, weights / weights.sum()
 

@@ -61,6 +61,14 @@ DETECTORS: dict[str, dict[str, Any]] = {
         "gain": {"uniform": [5.0, 20.0]}, "read_noise": {"uniform": [3.0, 10.0]}, "offset": 100.0,
         "flat_field": {"uniform": [0.0, 0.01]}, "xrays": {"loguniform": [1e-6, 1e-4]},
     },
+    # A thin scintillator on fibre optics and CMOS: an exponential with long tails, noise spread less than signal.
+    "cmos": {
+        "form": "exponential", "c1": 1.0, "c2": {"uniform": [0.02, 0.1]}, "c3": {"uniform": [0.25, 0.45]},
+        "c4": {"uniform": [0.8, 1.3]}, "noise_flatness": {"uniform": [0.0, 0.3]},
+        "gain": {"uniform": [10.0, 30.0]}, "read_noise": {"uniform": [1.0, 4.0]}, "offset": 100.0,
+        "flat_field": {"uniform": [0.0, 0.005]}, "hot_pixels": {"loguniform": [1e-6, 1e-4]},
+        "dead_pixels": {"loguniform": [1e-6, 1e-5]},
+    },
     # A sensor that integrates the charge of every electron: sharper, and its noise is spread less than its signal.
     "direct": {
         "c1": 1.0, "c2": {"uniform": [0.1, 0.3]}, "c3": {"uniform": [0.55, 0.8]}, "c4": {"uniform": [1.8, 2.5]},
@@ -71,30 +79,28 @@ DETECTORS: dict[str, dict[str, Any]] = {
     "counting": {"c1": 1.0, "c2": {"uniform": [0.4, 0.6]}, "c3": 0.7, "c4": 2.0, "noise_flatness": 1.0},
 }  # fmt: skip
 """Typical cameras, as ranges for training and not as calibrations of any product: ``ideal``, ``scintillator``,
-``ccd``, ``direct``, ``counting``."""
+``ccd``, ``cmos``, ``direct``, ``counting``."""
 
 MICROSCOPES: dict[str, dict[str, Any]] = {
-    # 300 kV, corrected for spherical and chromatic aberration, focal spread as in the published training sets.
+    # Corrected for spherical and chromatic aberration; focal spread as in the published training sets.
     "team-0.5": {
-        "focal_spread": {"normal": [15.0, 3.0], "within": [8.0, 25.0]},
-        "convergence": {"uniform": [0.05, 0.2]}, "aberrations": "residual", "contrast": {"uniform": [0.75, 1.0]},
-        "vibration": {"uniform": [0.1, 0.3]}, "detector": "scintillator",
+        "energy": 300e3, "chromatic": 1e7, "energy_spread": 0.0, "instability": [1.0e-6, 1.2e-6],
+        "aberrations": "residual", "convergence": [0.05, 0.2], "vibration": [0.1, 0.3], "detector": "scintillator",
     },
-    # 300 kV with image corrector: the focal spread of C_c near 1.5 mm and a field-emission gun of 0.4 to 0.9 eV.
+    # With image corrector: C_c near 1.5 mm and a field-emission gun.
     "corrected-300": {
-        "focal_spread": {"uniform": [15.0, 35.0]},
-        "convergence": {"uniform": [0.05, 0.3]}, "aberrations": "residual", "contrast": {"uniform": [0.75, 1.0]},
-        "vibration": {"uniform": [0.1, 0.4]}, "detector": "ccd",
+        "energy": 300e3, "chromatic": [1.3e7, 1.7e7], "energy_spread": [0.6, 1.0], "instability": [4e-7, 1e-6],
+        "aberrations": "residual", "convergence": [0.05, 0.3], "vibration": [0.1, 0.4], "detector": "ccd",
     },
-    # 200 kV without corrector, LaB6: C_s and C_c above 1 mm, 1.5 eV, a convergence that shows.
+    # Without corrector, LaB6: C_s and C_c above 1 mm, 1.5 eV, a convergence that shows.
     "lab6-200": {
-        "focal_spread": {"uniform": [45.0, 80.0]},
-        "convergence": {"uniform": [0.3, 0.8]}, "aberrations": "uncorrected", "contrast": {"uniform": [0.7, 1.0]},
-        "vibration": {"uniform": [0.1, 0.5]}, "detector": "ccd",
+        "energy": 200e3, "chromatic": [1.1e7, 1.5e7], "energy_spread": [1.2, 2.0], "instability": [1e-6, 2e-6],
+        "aberrations": "uncorrected", "convergence": [0.3, 0.8], "vibration": [0.1, 0.5], "detector": "ccd",
+        "contrast": [0.7, 1.0],
     },
 }  # fmt: skip
-"""Instruments as distributions of imaging fields: ``team-0.5``, ``corrected-300``, ``lab6-200``. Focus and dose are
-the operator's and stay as given."""
+"""Instruments by what their makers say of them (:class:`~exitwave.imaging.Microscope`): ``team-0.5``,
+``corrected-300``, ``lab6-200``. Focus and dose are the operator's and stay as given."""
 
 
 def preset(name: str, table: Mapping[str, dict[str, Any]], noun: str = "") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from exitwave.core import Distribution, Number, Spec
 from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.detector import Detector
 from exitwave.imaging.losses import Plasmons
+from exitwave.imaging.microscope import Microscope
 from exitwave.imaging.presets import MICROSCOPES, preset
 
 __all__ = ["Imaging"]
@@ -18,8 +19,9 @@ __all__ = ["Imaging"]
 class Imaging(Spec):
     r"""How an exit wave becomes a micrograph; every number may be a distribution.
 
-    A mapping may name a ``microscope`` (one of :data:`~exitwave.imaging.presets.MICROSCOPES`), which sets sensible
-    distributions wherever it is not contradicted; the spec then holds these, not the name.
+    A mapping may have a ``microscope`` (a :class:`~exitwave.imaging.Microscope`, a mapping of its fields, or the name
+    of one), which sets sensible distributions wherever it is not contradicted; the spec then holds these, not the
+    microscope.
 
     Parameters
     ----------
@@ -82,8 +84,12 @@ class Imaging(Spec):
     def _of_microscope(cls, data: Any) -> Any:
         if isinstance(data, dict) and "microscope" in data:
             fields = dict(data)
-            name = str(fields.pop("microscope"))
-            return preset(name, MICROSCOPES, "microscope") | fields
+            given = fields.pop("microscope")
+            if not isinstance(given, Microscope):
+                if not isinstance(given, dict):
+                    given = preset(str(given), MICROSCOPES, "microscope")
+                given = Microscope.parse(given, "microscope")
+            return given.fields() | fields
         return data
 
     @classmethod
