@@ -133,7 +133,9 @@ def test_the_bank_of_film_waves_is_exact(shift, mirror, precision, device):
     wave = bank.scatter(placed, seed=4, shift=shift, mirror=mirror)
     owner = bank._owners(placed, shift, mirror)
     rms = amplitudes(placed.numbers[owner < 0], placed.thermal[owner < 0])
-    moved = [bank._places(i, placed, owner, rms, Stream(4), shift, mirror) for i in range(2)]
+    moved = [
+        bank._places(i, bank._session.positions(i), placed, owner, rms, Stream(4), shift, mirror) for i in range(2)
+    ]
     whole = bank._session.engine(device).run(np.stack(moved), placed.numbers)
     torch.testing.assert_close(wave.array, whole, atol=1e-5, rtol=0)
     alone = placed.of(role="particle")

@@ -84,6 +84,7 @@ class FilmBank:
             raise ScatteringError("objects are chosen for a bank of film waves; scatter the scene without it.")
         self.structure = session.structure
         self.every = every
+        self._tree: Any = None
         self._waves: dict[tuple[int, int], torch.Tensor] = {}
         height = float(np.asarray(self.structure.positions)[:, 2].max(initial=0.0))
         # atoms at the entrance, an ångström before it at most, act on no plane before this one
@@ -190,10 +191,13 @@ class FilmBank:
         waves, alone = [], []
         for first in range(0, session.count, engine.batch):
             indices = range(first, min(first + engine.batch, session.count))
-            places = [self._places(i, structure, owner, rms, stream, shift, mirror) for i in indices]
+            films = [session.positions(i) for i in indices]
+            places = [
+                self._places(i, film, structure, owner, rms, stream, shift, mirror)
+                for i, film in zip(indices, films, strict=True)
+            ]
             positions = np.stack(places)
-            changed = [positions[:, ~theirs, 2].ravel()]
-            changed += [session.positions(i)[removed, 2] for i in indices]
+            changed = [positions[:, ~theirs, 2].ravel(), *(film[removed, 2] for film in films)]
             depth = min((float(z.min()) for z in changed if z.size), default=float("inf"))
             start = self._start(depth)
             # atoms above the plane where the wave goes on have done their part
@@ -210,6 +214,7 @@ class FilmBank:
     def _places(
         self,
         index: int,
+        film: NDArray[np.float64],
         structure: Structure,
         owner: NDArray[np.intp],
         rms: NDArray[np.float64] | None,
@@ -219,7 +224,7 @@ class FilmBank:
     ) -> NDArray[np.float64]:
         theirs = owner >= 0
         positions = np.array(structure.positions, dtype=np.float64)
-        positions[theirs] = self._moved(self._session.positions(index), shift, mirror)[owner[theirs]]
+        positions[theirs] = self._moved(film[owner[theirs]], shift, mirror)
         if rms is not None:
             positions[~theirs] += displacements(rms, stream / index)
         return positions
@@ -234,12 +239,15 @@ class FilmBank:
                 f"{np.diag(self.structure.cell).tolist()} Å; build the scene in the film's cell."
             )
         lengths = np.diag(self.structure.cell)
-        film = self._moved(np.array(self.structure.positions, dtype=np.float64), shift, mirror)
-        wrap = np.array([lengths[0], lengths[1], 1e9])
+        back = (-shift[0], -shift[1])
+        if self._tree is None:
+            wrap = np.array([lengths[0], lengths[1], 1e9])
+            self._tree = cKDTree(_wrapped(self.structure.positions, lengths), boxsize=wrap)
         owner = np.full(len(structure.positions), -1, dtype=np.intp)
-        if len(film) and len(owner):
-            tree = cKDTree(_wrapped(film, lengths), boxsize=wrap)
-            distance, nearest = tree.query(_wrapped(structure.positions, lengths), distance_upper_bound=_SAME)
+        if len(self.structure.positions) and len(owner):
+            # where the scene's atoms would be if the film were as it is in the bank
+            asked = self._moved(self._moved(np.array(structure.positions), back, ""), (0, 0), mirror)
+            distance, nearest = self._tree.query(_wrapped(asked, lengths), distance_upper_bound=_SAME)
             hit = np.isfinite(distance)
             hit[hit] = np.asarray(self.structure.numbers)[nearest[hit]] == np.asarray(structure.numbers)[hit]
             owner[hit] = nearest[hit]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from exitwave.core import ScatteringError, number, word
@@ -14,6 +13,7 @@ from exitwave.scattering.grid import Grid
 from exitwave.scattering.memory import available_memory
 from exitwave.scattering.multislice import Beam, Multislice, Passage
 from exitwave.scattering.packed import can_pack
+from exitwave.scattering.slicing import elements
 from exitwave.scattering.spec import Scattering
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def make_engine(
     """
     place = _device(device)
     dtype = torch.float64 if spec.precision == "double" or spec.method == "exact" else torch.float32
-    kinds = [int(kind) for kind in np.unique(structure.numbers)]
+    kinds = [int(kind) for kind in elements(structure.numbers)]
     height = float(structure.cell[2, 2])
     thickness = slice_thickness(structure, spec)
     beam = Beam(number(spec.energy), (number(spec.tilt_y), number(spec.tilt_x)), number(spec.absorption), lossy)

@@ -189,6 +189,7 @@ class Multislice(Passage):
         self.thickness, self.height = thickness, height
         self._numbers, self._parametrization, self._boxes = numbers, parametrization, boxes
         self._planes = self._make_planes(grid, (0, 0))
+        self._factors: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
         self._boxed: PackedPlanes | None = None
         self._pairs: set[int] = set()
         self._layout = layout = Layout.of(grid, int(grid.band_reach().max()))
@@ -293,20 +294,27 @@ class Multislice(Passage):
 
     def _propagate(self, distance: float, back: bool = True) -> None:
         layout = self._layout
-        along_y, along_x = self.beam.propagator(self.grid, distance)
-        along_y = along_y[layout.y.order] / layout.y.length
-        along_x = np.where(self._held, along_x[layout.frequencies], 0.0)
-        parts = np.stack([along_x.real, along_x.imag]).reshape(2, -1, 16).swapaxes(0, 1)
+        if distance not in self._factors:
+            self._factors = {} if len(self._factors) > 64 else self._factors
+            self._factors[distance] = self._factors_of(distance)
         kernels.propagate_tiles(
             self._tiles,
-            along_y.astype(np.complex64).view(np.float32),
-            parts.astype(np.float32).ravel(),
+            *self._factors[distance],
             self._squares,
             self._room,
             back,
             layout.y.places,
             *layout.y.steps,
         )
+
+    def _factors_of(self, distance: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the propagator along y, in the order of ``propagate_tiles``, and along x."""
+        layout = self._layout
+        along_y, along_x = self.beam.propagator(self.grid, distance)
+        along_y = along_y[layout.y.order] / layout.y.length
+        along_x = np.where(self._held, along_x[layout.frequencies], 0.0)
+        parts = np.stack([along_x.real, along_x.imag]).reshape(2, -1, 16).swapaxes(0, 1)
+        return along_y.astype(np.complex64).view(np.float32), parts.astype(np.float32).ravel()
 
 
 def crop_spectrum(spectrum: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:

@@ -15,6 +15,7 @@ from scipy.special import k0, k1
 
 from exitwave.core import ScatteringError
 from exitwave.scattering.electron import BOHR_RADIUS, SCATTERING_CONSTANT
+from exitwave.scattering.slicing import elements
 
 __all__ = ["PARAMETRIZATIONS", "Parametrization", "parametrization"]
 
@@ -137,7 +138,7 @@ class Parametrization:
 
     def check(self, numbers: ArrayLike) -> None:
         """Raise ScatteringError if the fit does not cover one of the atomic numbers."""
-        for number in np.unique(np.asarray(numbers, dtype=np.int64)):
+        for number in elements(numbers):
             self._rows(int(number))
 
     def _rows(self, number: int) -> _Floats:

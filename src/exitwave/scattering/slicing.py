@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from exitwave.scattering.grid import Grid
 
-__all__ = ["SlicedAtoms", "occupied_planes", "plane_weights", "slice_atoms"]
+__all__ = ["SlicedAtoms", "elements", "occupied_planes", "plane_weights", "slice_atoms"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,20 @@ class SlicedAtoms:
         """Return the range of atoms that act on any of the planes ``first`` … ``last``."""
         low, high = np.searchsorted(self.base, (first - 2, last + 2))
         return int(low), int(high)
+
+
+def elements(numbers: ArrayLike) -> list[int]:
+    """Return the different ones of many atomic numbers, ascending.
+
+    Examples
+    --------
+    >>> elements([79, 6, 6])
+    [6, 79]
+    """
+    numbers = np.asarray(numbers, dtype=np.int64).ravel()
+    if numbers.size and numbers.min() < 0:
+        return [int(number) for number in np.unique(numbers)]
+    return [int(number) for number in np.flatnonzero(np.bincount(numbers))]
 
 
 def plane_weights(fraction: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,12 +93,10 @@ def slice_atoms(
     weights = plane_weights(height - base)
     y, x = np.mod(positions[:, 1] / dy, ny), np.mod(positions[:, 0] / dx, nx)
     planes = base.astype(np.int32)
-    order = np.lexsort((planes, numbers))
-    sorted_numbers = numbers[order]
     groups = []
-    for number in np.unique(numbers):
-        first, last = np.searchsorted(sorted_numbers, (number, number + 1))
-        chosen = order[first:last]
+    for number in elements(numbers):
+        chosen = np.flatnonzero(numbers == number)
+        chosen = chosen[np.argsort(planes[chosen], kind="stable")]
         groups.append(SlicedAtoms(int(number), y[chosen], x[chosen], planes[chosen], weights[chosen]))
     return groups
 

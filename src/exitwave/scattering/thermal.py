@@ -26,7 +26,7 @@ _PENG_280K = {
 }  # fmt: skip
 
 # Debye temperatures in K for metals that are not in that table: C. Kittel, Introduction to Solid State Physics,
-# 8th ed., Wiley (2005), chapter 5, table 1.
+# 8th ed., Wiley (2005), chapter 5, table 1 (the values of the 7th ed., 1996, are the same).
 _KITTEL = {
     25: 410.0, 27: 445.0, 31: 320.0, 44: 600.0, 45: 480.0, 48: 209.0, 49: 108.0, 51: 211.0, 64: 200.0, 66: 210.0,
     70: 120.0, 71: 210.0, 72: 252.0, 75: 430.0, 76: 500.0, 77: 420.0, 81: 78.5, 83: 119.0, 92: 207.0,
@@ -104,6 +104,8 @@ def rms_displacement(number: int, temperature: float = _ROOM) -> float:
     Amplitudes of 38 elements are those of Peng et al. (1996), carried to other temperatures by the Debye model;
     19 further metals have the Debye temperature of Kittel's table; all others are assumed to move by 0.1 Å at
     300 K. Compounds differ from elements: give the amplitude of each atom in ``Structure.thermal`` where it matters.
+    Carbon is diamond, 0.043 Å; graphite, and with it the mostly threefold bonds of amorphous carbon, moves by
+    0.087 Å (B = 0.6 Å²: P. Trucano and R. Chen, Nature 258, 136 (1975)).
 
     Parameters
     ----------
@@ -143,9 +145,10 @@ def amplitudes(numbers: ArrayLike, thermal: ArrayLike | None, temperature: float
         K, for the table's values.
     """
     numbers = np.asarray(numbers, dtype=np.int64)
-    kinds, which = np.unique(numbers, return_inverse=True)
-    table = np.array([rms_displacement(int(kind), temperature) for kind in kinds])
-    values = table[which] if len(kinds) else np.zeros(0)
+    table = np.zeros(int(numbers.max(initial=0)) + 1)
+    for kind in np.flatnonzero(np.bincount(numbers)):
+        table[kind] = rms_displacement(int(kind), temperature)
+    values: NDArray[np.float64] = table[numbers]
     if thermal is None:
         return values
     own = np.asarray(thermal, dtype=np.float64)
