@@ -60,16 +60,24 @@ def first_come(
     owners = np.full(cells, NOBODY, dtype=np.int64)
     stays = np.ones(atoms, dtype=np.bool_)
     place = np.empty(3, dtype=np.int64)
-    mixed = _mixed(fractional, images, grains, shape, reach, pbc)
+    # whose atoms all cells within reach hold: where all are of one grain, nobody is in another's way
+    slots, around = np.empty(atoms, dtype=np.int32), np.full(cells, NOBODY, dtype=np.int64)
     for a in range(atoms):
+        slot = 0
         for axis in range(3):
-            place[axis] = min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
-        if not mixed[(place[0] * shape[1] + place[1]) * shape[2] + place[2]]:
-            slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+            slot = slot * shape[axis] + min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
+        slots[a] = slot
+        around[slot] = _both(around[slot], _owner(grains[a], images[a, 0], images[a, 1], images[a, 2]))
+    around = _spread(_spread(_spread(around, shape, 0, reach, pbc), shape, 1, reach, pbc), shape, 2, reach, pbc)
+    for a in range(atoms):
+        slot = slots[a]
+        own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+        if around[slot] == own:
             following[a] = heads[slot]
             heads[slot] = a
-            owners[slot] = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+            owners[slot] = own
             continue
+        place[0], place[1], place[2] = slot // (shape[1] * shape[2]), slot // shape[2] % shape[1], slot % shape[2]
         for di in range(-reach[0], reach[0] + 1):
             i, u = _folded(place[0] + di, shape[0])
             if (u != 0 and not pbc[0]) or not stays[a]:
@@ -113,10 +121,9 @@ def first_come(
                     if not stays[a]:
                         break
         if stays[a]:
-            slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+            slot = slots[a]
             following[a] = heads[slot]
             heads[slot] = a
-            own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
             owners[slot] = own if owners[slot] == NOBODY or owners[slot] == own else SEVERAL
     return stays
 
@@ -171,6 +178,41 @@ def _mixed(
                                 break
                 mixed[slot] = found
     return mixed
+
+
+@compiled
+def _both(one: int, other: int) -> int:
+    """Return whose atoms two cells hold together."""
+    if one == NOBODY or one == other:  # noqa: SIM109
+        return other
+    return one if other == NOBODY else SEVERAL
+
+
+@compiled
+def _spread(
+    held: NDArray[np.int64], shape: NDArray[np.int64], axis: int, reach: NDArray[np.int64], pbc: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return for every cell whose atoms it and those within reach along one axis hold; SEVERAL over a border."""
+    result = held.copy()
+    before, after = 1, 1
+    for other in range(3):
+        if other < axis:
+            before *= shape[other]
+        elif other > axis:
+            after *= shape[other]
+    size, step = shape[axis], reach[axis]
+    for outer in range(before):
+        for index in range(size):
+            base = (outer * size + index) * after
+            low, high = index - step, index + step
+            if pbc[axis] and (low < 0 or high >= size):
+                result[base : base + after] = SEVERAL
+                continue
+            for k in range(max(low, 0), min(high, size - 1) + 1):
+                there = (outer * size + k) * after
+                for inner in range(after):
+                    result[base + inner] = _both(result[base + inner], held[there + inner])
+    return result
 
 
 @compiled

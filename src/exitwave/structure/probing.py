@@ -10,7 +10,6 @@ from exitwave.structure.compiled import compiled
 
 __all__ = ["exposed", "widest_probe"]
 
-FEW = 14
 HAIR = 1e-9  # in cosines: a ball that only touches a further atom still fits
 
 
@@ -91,31 +90,22 @@ def _fits(vectors: Array, begin: int, end: int, radius: float, caps: Array) -> b
     scale = np.sqrt(u * u + v * v + w * w)
     if count == 0 or (scale > 1e-6 and _free(u / scale, v / scale, w / scale, caps, count, -1, -1)):
         return True
-    # where the widest caps leave nothing free, the others need no look
-    if count > FEW and not _leave_free(caps, FEW):
-        return False
     return _leave_free(caps, count)
 
 
 @compiled
 def _leave_free(caps: Array, count: int) -> bool:
-    """Return whether the first caps leave a direction free."""
+    """Return whether some caps leave a direction free."""
     for i in range(count):
         x, y, z, cosine = caps[i, 0], caps[i, 1], caps[i, 2], caps[i, 3]
         caps[i, 4] = sine = np.sqrt(1 - cosine * cosine)
-        # a point of the rim, in case the rim crosses no other
-        if abs(x) < 0.6:
-            p, q, r = 0.0, z, -y
-        else:
-            p, q, r = -z, 0.0, x
-        scale = sine / np.sqrt(p * p + q * q + r * r)
-        if _free(cosine * x + scale * p, cosine * y + scale * q, cosine * z + scale * r, caps, count, i, i):
-            return True
+        crossed = False
         for j in range(i):
             between = x * caps[j, 0] + y * caps[j, 1] + z * caps[j, 2]
             both, aside = cosine * caps[j, 3], sine * caps[j, 4]
             if not both - aside < between < both + aside:  # one within the other, or apart
                 continue
+            crossed = True
             square = 1 - between * between
             along = (cosine - caps[j, 3] * between) / square
             across = (caps[j, 3] - cosine * between) / square
@@ -128,6 +118,16 @@ def _leave_free(caps: Array, count: int) -> bool:
             r = up * (x * caps[j, 1] - y * caps[j, 0])
             if _free(u + p, v + q, w + r, caps, count, i, j) or _free(u - p, v - q, w - r, caps, count, i, j):
                 return True
+        if crossed:
+            continue
+        # a rim that crosses no other is free or covered as a whole
+        if abs(x) < 0.6:
+            p, q, r = 0.0, z, -y
+        else:
+            p, q, r = -z, 0.0, x
+        scale = sine / np.sqrt(p * p + q * q + r * r)
+        if _free(cosine * x + scale * p, cosine * y + scale * q, cosine * z + scale * r, caps, count, i, i):
+            return True
     return False
 
 

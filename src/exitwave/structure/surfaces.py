@@ -17,6 +17,7 @@ __all__ = ["Surface", "neighbour_steps", "surface", "surface_atoms"]
 
 SPARE = 1.1  # how much wider than the holes of a material the probe is
 SAMPLE = 80  # atoms of each element that the holes are looked for at
+FIRST_SHELL = 1.25  # nearest distances
 WIDEST = 2.0  # nearest distances; what has wider holes is all surface
 
 
@@ -161,18 +162,28 @@ def _exposed(structure: Structure, probe_radius: float | None) -> tuple[Mask, fl
         raise StructureError(f"probe_radius is {probe_radius!r}; it is a number above 0 in Å, or None.")
     if len(structure) < 2:
         return np.ones(len(structure), dtype=np.bool_), float(probe_radius or 0.0)
-    radius = _probe(structure) if probe_radius is None else float(probe_radius)
+    nearest = nearest_distance(structure)
+    radius = _probe(structure, nearest) if probe_radius is None else float(probe_radius)
     if not np.isfinite(radius):
         return np.ones(len(structure), dtype=np.bool_), radius
-    found = neighbours(structure, 2 * radius)
-    return exposed(found.starts, found.vectors, radius), radius
+    # atoms that their first shell encloses need no look at more: in a metal all but the surface
+    first = neighbours(structure, min(FIRST_SHELL * nearest, 2 * radius))
+    mask = exposed(first.starts, first.vectors, radius)
+    rest = np.flatnonzero(mask)
+    if not len(rest):
+        return mask, radius
+    if len(rest) > len(structure) // 2:
+        found = neighbours(structure, 2 * radius)
+        return exposed(found.starts, found.vectors, radius), radius
+    found = _around(structure, rest, 2 * radius)
+    mask[rest] = exposed(found.starts, found.vectors, radius)
+    return mask, radius
 
 
-def _probe(structure: Structure) -> float:
+def _probe(structure: Structure, nearest: float) -> float:
     """Return the radius of a probe that does not enter the material; inf where there is no inside."""
     from exitwave.structure.probing import widest_probe
 
-    nearest = nearest_distance(structure)
     chosen = []
     for number in np.unique(structure.numbers):
         own = np.flatnonzero(structure.numbers == number)
@@ -192,14 +203,14 @@ def _around(structure: Structure, sample: NDArray[np.int64], cutoff: float) -> N
     from exitwave.structure.periodic import with_images
 
     places, owners = with_images(structure.positions, structure.cell, structure.pbc, cutoff)
-    near = cKDTree(places).query_ball_point(structure.positions[sample], cutoff)
-    counts = np.array([len(row) for row in near])
-    others = np.concatenate([np.asarray(row, dtype=np.int64) for row in near])
-    vectors = places[others] - np.repeat(structure.positions[sample], counts, axis=0)
-    distinct = (vectors**2).sum(axis=1) > 1e-12
-    rows = np.repeat(np.arange(len(sample)), counts)[distinct]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(sample)))]).astype(np.int64)
-    return Neighbours(starts, owners[others[distinct]], np.ascontiguousarray(vectors[distinct]))
+    pairs = cKDTree(structure.positions[sample]).sparse_distance_matrix(
+        cKDTree(places), cutoff, output_type="ndarray"
+    )
+    pairs = pairs[pairs["v"] > 1e-6]
+    pairs = pairs[np.argsort(pairs["i"], kind="stable")]
+    vectors = places[pairs["j"]] - structure.positions[sample[pairs["i"]]]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(pairs["i"], minlength=len(sample)))]).astype(np.int64)
+    return Neighbours(starts, owners[pairs["j"]], np.ascontiguousarray(vectors))
 
 
 def _normals(structure: Structure, atoms: NDArray[np.int64]) -> Array:
