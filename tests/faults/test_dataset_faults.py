@@ -22,9 +22,12 @@ import pytest
 from exitwave.core import DatasetError
 from exitwave.core import files as files_module
 from exitwave.dataset import Dataset, generate
+from exitwave.dataset import work as work_module
 from exitwave.dataset.executors import InlineExecutor, Job, ProcessExecutor
+from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.generate import as_recipe
 from exitwave.dataset.locks import FolderLock
+from exitwave.dataset.shards import Shard
 
 RECIPE: dict[str, Any] = {
     "seed": 5,
@@ -135,8 +138,9 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, content: str) -> No
 
 
 def children() -> list[int]:
-    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(number) for number in text.split()]
+    """Return the processes that any thread of this one started."""
+    texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    return [int(number) for text in texts for number in text.split()]
 
 
 def test_a_shard_that_always_kills_its_worker_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,3 +294,50 @@ def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str) -> None:
     data.close()
     with pytest.raises(DatasetError, match="does not answer"):
         generate(RECIPE, tmp_path / "other", scheduler="no address")
+
+
+def test_a_device_fed_by_processes_makes_the_same_content(
+    tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU in the device's place, with every builder killed on the way."""
+    monkeypatch.setattr("exitwave.dataset.feeding._AHEAD", 1)
+    folder = tmp_path / "set"
+    (folder / "shards").mkdir(parents=True)
+    killed: list[int] = []
+    for event in FedExecutor(2).run(Job(as_recipe(RECIPE), folder), range(6)):
+        if event.structure == 1 and not killed:
+            for process in children():
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+    assert killed
+    assert Dataset(folder).content == content
+    notes = Shard(folder / "shards" / "000005.h5").notes
+    assert set(notes["seconds"]) >= {"scatter", "wait"}
+
+
+def test_a_device_does_not_wait_for_atoms_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that takes longer for a structure than all builders together waits for the first one only."""
+    recipe = as_recipe(RECIPE | {"structures": RECIPE["structures"] | {"count": 12}})
+    (tmp_path / "shards").mkdir()
+    real = work_module.render_wave
+    monkeypatch.setattr(work_module, "render_wave", lambda *given: time.sleep(0.25) or real(*given))
+    before = set(children())
+    list(FedExecutor(2).run(Job(recipe, tmp_path), range(12)))
+    assert set(children()) == before
+    waits = [Shard(tmp_path / "shards" / f"{number:06d}.h5").notes["seconds"] for number in range(12)]
+    steady = sum(item["wait"] for item in waits[6:])
+    assert steady < 0.1 * sum(item["scatter"] for item in waits[6:]), waits
+
+
+def test_a_structure_that_always_ends_its_builder_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shards").mkdir()
+    monkeypatch.setattr(
+        "exitwave.dataset.feeding._COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)")
+    )
+    with pytest.raises(DatasetError, match="structure 0 ended its builder 3 times"):
+        list(FedExecutor(1).run(Job(as_recipe(RECIPE), tmp_path), [0]))
+    assert not list((tmp_path / "shards").iterdir())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import pickle
 from collections.abc import Iterator
@@ -13,10 +15,12 @@ import pytest
 import torch
 
 from exitwave.core import DatasetError, Progress, SpecError
-from exitwave.dataset import Dataset, Recipe, generate, render
+from exitwave.dataset import Dataset, Recipe, generate, plan, render
 from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
 from exitwave.dataset.catalog import CATALOG_NAME
+from exitwave.dataset.feeding import receive, send
+from exitwave.dataset.generate import executor_for
 
 RECIPE: dict[str, Any] = {
     "seed": 3,
@@ -361,3 +365,37 @@ def test_custom_families_need_a_flag(tmp_path: Path) -> None:
         render(data[0].record)
     assert np.array_equal(render(data[0].record, allow_code=True).image.array, data[0].image.array)
     data.close()
+
+
+def test_atoms_travel_between_processes_as_they_are(data: Dataset) -> None:
+    pipe = io.BytesIO()
+    atoms = data.atoms(0)
+    send(pipe, 7, atoms)
+    send(pipe, 8, None)
+    whole = pipe.getvalue()
+    pipe.seek(0)
+    index, again = receive(pipe) or (0, None)
+    assert index == 7
+    assert again is not None
+    for field in dataclasses.fields(atoms):
+        mine, theirs = getattr(atoms, field.name), getattr(again, field.name)
+        assert np.array_equal(mine, theirs, equal_nan=field.name == "thermal"), field.name
+        assert type(mine) is type(theirs)
+    assert receive(pipe) == (8, None)
+    assert receive(pipe) is None
+    assert receive(io.BytesIO(whole[: len(whole) // 2])) is None  # a builder that died while it told
+
+
+def test_a_device_is_fed_by_the_workers() -> None:
+    kinds = {
+        (2, "cuda", None): "FedExecutor",
+        (1, "cuda", None): "InlineExecutor",
+        (2, "cpu", None): "ProcessExecutor",
+        (2, None, None): "ProcessExecutor",
+        (2, "cuda", "tcp://far"): "ClusterExecutor",
+    }
+    for (workers, device, scheduler), name in kinds.items():
+        assert type(executor_for(workers, device, scheduler, 4)).__name__ == name
+    cost = plan(Recipe.parse(RECIPE), workers=3, samples=1)
+    fed = dataclasses.replace(cost, fed=True, seconds={"build": 9.0, "scatter": 2.0, "write": 1.0}, start_seconds=0.0)
+    assert fed.total_seconds == 5 * 3.0

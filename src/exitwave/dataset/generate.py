@@ -13,6 +13,7 @@ from exitwave.core import DatasetError, ExitwaveError, Progress, Reporter, Shard
 from exitwave.core.files import TEMPORARY, cannot_write, write_whole
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.executors import ClusterExecutor, Executor, InlineExecutor, Job, ProcessExecutor
+from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.shards import Shard, shard_name
@@ -48,7 +49,8 @@ def generate(
     folder
         Where the data set is or will be.
     workers
-        Local processes, one thread each; 1 computes in this process.
+        Local processes, one thread each; 1 computes in this process. With a device, they build structures ahead of
+        it, and this process drives it.
     device
         Where to scatter and to form images ("cpu", "cuda").
     progress
@@ -96,18 +98,21 @@ def generate(
         claim(where, plan)
         clear_unfinished(where)
         pending = pending_shards(plan, where)
-        executor: Executor
-        if scheduler is not None:
-            executor = ClusterExecutor(scheduler)
-        elif workers == 1 or len(pending) == 1:
-            executor = InlineExecutor()
-        else:
-            executor = ProcessExecutor(workers)
+        executor = executor_for(workers, device, scheduler, len(pending))
         # a recipe that was read has had its family allowed
         job = Job(plan, where, device, ":" in plan.structures.family)
         run(executor, job, pending, plan.structures.count, progress)
         Catalog(where).close()
     return Dataset(where)
+
+
+def executor_for(workers: int, device: str | None, scheduler: Any, shards: int) -> Executor:
+    """Return who makes the shards: a cluster, a device fed by processes, processes, or this process."""
+    if scheduler is not None:
+        return ClusterExecutor(scheduler)
+    if workers > 1 and device is not None and not device.startswith("cpu"):
+        return FedExecutor(workers)
+    return InlineExecutor() if workers == 1 or shards == 1 else ProcessExecutor(workers)
 
 
 def as_recipe(recipe: Recipe | str | os.PathLike[str] | Mapping[str, Any], *, allow_code: bool = False) -> Recipe:

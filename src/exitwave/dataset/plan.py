@@ -45,6 +45,8 @@ class Plan:
         Pixels (y, x) of an image.
     failures
         What went wrong in the structures that were timed.
+    fed
+        Whether the workers only build structures, for a device that does the rest.
     """
 
     structures: int
@@ -58,10 +60,15 @@ class Plan:
     memory: int
     shape: tuple[int, int]
     failures: tuple[str, ...] = field(default=())
+    fed: bool = False
 
     @property
     def total_seconds(self) -> float:
         """Seconds from start to end with all workers, whole shards each."""
+        if self.fed:  # the slower of all builders together and the device
+            build = self.seconds["build"] / self.workers
+            device = sum(spent for name, spent in self.seconds.items() if name not in ("build", "write"))
+            return self.start_seconds + max(build, device) * self.structures
         each = sum(self.seconds.values()) * self.structures / self.shards
         rounds = -(-self.shards // self.workers)
         return self.start_seconds + each * rounds
@@ -150,6 +157,7 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         raise DatasetError(
             f"each of the {len(indices)} structures that were tried failed ({reason}); mend the recipe."
         )
+    fed = workers > 1 and device is not None and not device.startswith("cpu")
     totals = np.array([sum(item.values()) for item in times])
     spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else 0.0
     stored, in_memory = (int(np.mean([item[k] for item in sizes])) for k in (0, 1))
@@ -159,7 +167,8 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         shards=recipe.shards,
         seconds={name: float(np.mean([item.get(name, 0.0) for item in times])) for name in times[0]},
         spread=spread,
-        workers=min(workers, recipe.shards),
+        workers=workers if fed else min(workers, recipe.shards),
+        fed=fed,
         start_seconds=max(first - 2 * float(totals.mean()), 0.0) + (_import_seconds() if workers > 1 else 0.0),
         structure_bytes=stored,
         # the file's image is copied once when the shard is committed

@@ -46,6 +46,7 @@ __all__ = [
     "make_images",
     "make_shard",
     "make_structure",
+    "shard_notes",
     "software",
     "stack_images",
     "structures_of_shard",
@@ -121,7 +122,12 @@ def make_shard(recipe: Recipe, folder: Path, number: int, device: str | None = N
             for stage, spent in result.seconds.items():
                 seconds[stage] = seconds.get(stage, 0.0) + spent
             yield index, len(result.entry["failures"])
-        writer.commit(seconds=seconds, software=software(), device=device or "cpu")
+        writer.commit(**shard_notes(seconds, device))
+
+
+def shard_notes(seconds: Mapping[str, float], device: str | None) -> dict[str, Any]:
+    """Return what is kept beside a shard: seconds by stage, the software and the kind of device."""
+    return {"seconds": dict(seconds), "software": software(), "device": device or "cpu"}
 
 
 def make_structure(recipe: Recipe, index: int, device: str | None = None, atoms: Structure | None = None) -> Result:
