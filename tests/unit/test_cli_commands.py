@@ -81,6 +81,30 @@ def test_a_study_of_two_networks(made):
     assert (made / "study" / "report.html").exists()
 
 
+def test_a_network_for_some_micrographs(made):
+    (made / "night").mkdir()
+    for number in range(2):
+        noise = np.random.default_rng(number).poisson(100, (100, 110)).astype(np.float32)
+        np.save(made / "night" / f"{number}.npy", noise)
+    wide = yaml.safe_load(RECIPE)
+    wide["images"]["dose"] = {"loguniform": [50, 5000]}
+    (made / "wide.yaml").write_text(yaml.safe_dump(wide))
+    (made / "short.yaml").write_text(yaml.safe_dump({"epochs": 1, "net": {"width": 0.125}, "crops": {"size": 32}}))
+    text = exitwave(
+        "adapt", "night", "-r", "wide.yaml", "--training", "short.yaml", "--pixel-size", "0.4", "--structures", "8",
+        "--images", "2", "-o", "adapted", cwd=made,
+    )  # fmt: skip
+    assert "on 2 images" in text
+    assert (made / "adapted" / "calibration" / "report.html").exists()
+    assert (made / "adapted" / "segmented" / "particles.csv").exists()
+    text = exitwave(
+        "calibrate", "night", "-r", "wide.yaml", "--pixel-size", "0.4", "--structures", "8", "--images", "2", "--rounds",
+        "1", "-o", "adapted/calibration", cwd=made,
+    )  # fmt: skip
+    assert "images.dose" in text
+    assert "no simulated image resembles it" in text
+
+
 def test_atoms_to_image(made):
     exitwave("build", "recipe.yaml", "-o", "atoms.xyz", "--index", "1", "--picture", "atoms.png", cwd=made)
     assert (made / "atoms.png").stat().st_size > 10_000

@@ -8,7 +8,9 @@ import typer
 
 from exitwave import __version__
 from exitwave.cli import (
+    adapt,
     build,
+    calibrate,
     demo,
     doctor,
     evaluate,
@@ -39,7 +41,7 @@ app = typer.Typer(
 )
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
 _DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
-for module in (demo, build, simulate, *_DATA, train, evaluate, segment, study):
+for module in (demo, build, simulate, *_DATA, train, evaluate, segment, study, calibrate, adapt):
     app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.command)
 
 

@@ -19,8 +19,8 @@ MARGIN = 0.1  # decades beyond the training images' range that are still familia
 COARSER = 1.25  # factor on the coarsest training pixels that is still familiar
 
 
-def band_powers(crops: torch.Tensor) -> NDArray[np.float64]:
-    """Return the logarithm of the share of each crop's power in ten bands of spatial frequency.
+def band_powers(crops: torch.Tensor, bands: int = BANDS) -> NDArray[np.float64]:
+    """Return the logarithm of the share of each crop's power in bands of spatial frequency.
 
     Each crop is freed of its mean, windowed (Hann) and Fourier transformed; the bands have equal ratios of their
     ends, from two periods in the crop to the Nyquist frequency. What is left is the mean power of a band over that
@@ -30,11 +30,13 @@ def band_powers(crops: torch.Tensor) -> NDArray[np.float64]:
     ----------
     crops
         (n, 1, y, x), square.
+    bands
+        Number of bands.
 
     Returns
     -------
     powers
-        (n, 10), decades.
+        (n, bands), decades.
 
     Examples
     --------
@@ -50,16 +52,21 @@ def band_powers(crops: torch.Tensor) -> NDArray[np.float64]:
     power = torch.fft.rfft2((images - centre) * weights).abs().square()
     y, x = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None]
     radius = torch.hypot(y, x).numpy()
-    which = np.digitize(radius, edges(size))
+    which = np.digitize(radius, edges(size, bands))
     flat = power.cpu().numpy().reshape(len(power), -1).astype(np.float64)
-    found = np.stack([flat[:, (which == band + 1).ravel()].mean(axis=1) for band in range(BANDS)], axis=1)
-    inside = flat[:, ((which > 0) & (which <= BANDS)).ravel()].mean(axis=1)
+    found = np.stack([_mean(flat, which == band + 1) for band in range(bands)], axis=1)
+    inside = _mean(flat, (which > 0) & (which <= bands))
     return np.asarray(np.log10((found + 1e-30) / (inside[:, None] + 1e-30)))
 
 
-def edges(size: int) -> NDArray[np.float64]:
+def edges(size: int, bands: int = BANDS) -> NDArray[np.float64]:
     """Return the ends of the bands of crops of ``size`` px, cycles per pixel."""
-    return np.geomspace(2 / size, 0.5, BANDS + 1)
+    return np.geomspace(2 / size, 0.5, bands + 1)
+
+
+def _mean(power: NDArray[np.float64], where: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean power at some frequencies, nothing where there are none."""
+    return np.asarray(power[:, where.ravel()].mean(axis=1) if where.any() else np.zeros(len(power)))
 
 
 def profile(batches: list[Batch], pixel_sizes: tuple[float, float]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "Adapted": "adapt",
     "Batch": "batch",
+    "Calibration": "calibration",
     "CalibrationWarning": "files",
     "Estimate": "summary",
     "FringeField": "fringes",
@@ -17,7 +19,9 @@ _HOMES = {
     "LogNormal": "sizes",
     "Predictor": "segmentation",
     "Segmentation": "segmentation",
+    "adapt": "adapt",
     "bragg_filter": "fringes",
+    "calibrate": "calibration",
     "example_files": "examples",
     "fill_missing": "clean",
     "find_micrographs": "batch",
@@ -80,10 +84,16 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "bragg_filter",
     "fringe_field",
     "FringeField",
+    "calibrate",
+    "Calibration",
+    "adapt",
+    "Adapted",
 ]
 
 if TYPE_CHECKING:
+    from exitwave.micrographs.adapt import Adapted, adapt
     from exitwave.micrographs.batch import Batch, find_micrographs, segment_folder
+    from exitwave.micrographs.calibration import Calibration, calibrate
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
     from exitwave.micrographs.exports import write_coco, write_rois

@@ -1,0 +1,47 @@
+"""``exitwave calibrate``: a recipe whose images look like a user's micrographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from exitwave.cli.console import console, progress_bars
+
+__all__ = ["command"]
+
+
+def command(
+    files: list[Path] = typer.Argument(help="Micrographs and folders; no labels are needed."),
+    recipe: str = typer.Option(..., "--recipe", "-r", help="The prior: a YAML file, or a shipped recipe's name."),
+    output: Path = typer.Option(Path("calibration"), "--output", "-o", help="Folder for recipe, data and report."),
+    seed: int = typer.Option(1, help="Seed of everything simulated."),
+    structures: int = typer.Option(48, min=8, help="Structures simulated in each round."),
+    images: int = typer.Option(24, min=1, help="Images of each structure."),
+    rounds: int = typer.Option(2, min=1, help="Rounds of simulation, each sharper than the one before."),
+    material: list[str] = typer.Option([], help="Candidate for lattice spacings; may be given again."),
+    pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the files have none or a wrong one."),
+    workers: int = typer.Option(1, min=1, help="Processes."),
+    device: str | None = typer.Option(None, help="cpu, cuda, …"),
+) -> None:
+    """Estimate dose, focus, camera and film from unlabelled micrographs and write the recipe that matches them."""
+    from exitwave.dataset import Recipe
+    from exitwave.micrographs import find_micrographs, frames
+    from exitwave.micrographs.calibration import calibrate
+
+    prior = Recipe.read(recipe)
+    found = [file for file in find_micrographs(files) if output.resolve() not in file.resolve().parents]
+    micrographs = [micrograph for file in found for micrograph in frames(file, pixel_size=pixel_size)]
+    with progress_bars() as report:
+        result = calibrate(
+            micrographs, prior, output, seed=seed, structures=structures, images=images, rounds=rounds,
+            materials=material, workers=workers, device=device, progress=report,
+        )  # fmt: skip
+    told = result.estimates.groupby("parameter", sort=False)[["low", "value", "high", "share"]].median()
+    console.print(told.to_string(float_format="{:.4g}".format), markup=False, soft_wrap=True)
+    console.print(
+        f"Distance from the micrographs: {result.distances['before']:.2f} before, {result.distances['after']:.2f} after."
+    )
+    for name in result.strange:
+        console.print(f"{name}: no simulated image resembles it; widen the recipe.", markup=False, soft_wrap=True)
+    console.print(f"Wrote [bold]{output / 'recipe.yaml'}[/] and [bold]{output / 'report.html'}[/].")

@@ -1,0 +1,95 @@
+"""From unlabelled micrographs to a network made for them, and what it finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exitwave.core import Reporter
+from exitwave.dataset import Recipe, generate
+from exitwave.learning import Network, Training, train
+from exitwave.micrographs.batch import Batch, find_micrographs, segment_folder
+from exitwave.micrographs.calibration import Calibration, calibrate
+from exitwave.micrographs.files import frames
+
+__all__ = ["Adapted", "adapt"]
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """What ``adapt`` made.
+
+    Parameters
+    ----------
+    calibration
+        What the micrographs said of how they were taken.
+    network
+        Trained on images of the calibrated recipe.
+    batch
+        What it found in the micrographs.
+    """
+
+    calibration: Calibration
+    network: Network
+    batch: Batch
+
+    def __repr__(self) -> str:
+        return f"Adapted({self.calibration!r}, {self.network!r}, {self.batch!r})"
+
+
+def adapt(
+    sources: str | Path | Iterable[str | Path],
+    recipe: Recipe,
+    folder: str | os.PathLike[str],
+    *,
+    seed: int,
+    training: Training | None = None,
+    pixel_size: float | None = None,
+    materials: Sequence[str] = (),
+    workers: int = 1,
+    device: str | None = None,
+    progress: Reporter | None = None,
+    **options: Any,
+) -> Adapted:
+    """Calibrate a recipe to micrographs, generate it, train a network on it, and segment the micrographs.
+
+    No label is used. Interrupted and run again, it goes on where it was.
+
+    Parameters
+    ----------
+    sources
+        Files and folders of micrographs.
+    recipe
+        The prior: wide distributions for what is unknown, and how many structures and images to train on.
+    folder
+        Gets ``calibration/``, ``data/``, ``network.safetensors`` and ``segmented/``.
+    seed
+        Decides everything.
+    training
+        How to train.
+    pixel_size
+        Å/px for all micrographs, in place of what their files say.
+    materials
+        Candidates for lattice spacings.
+    workers, device, progress
+        As in :func:`~exitwave.dataset.generate`.
+    **options
+        Of :func:`~exitwave.micrographs.calibration.calibrate`.
+    """
+    home = Path(folder)
+    files = [file for file in find_micrographs(sources) if home.resolve() not in file.resolve().parents]
+    micrographs = [micrograph for file in files for micrograph in frames(file, pixel_size=pixel_size)]
+    how: dict[str, Any] = {"workers": workers, "device": device, "progress": progress}
+    calibration = calibrate(
+        micrographs, recipe, home / "calibration", seed=seed, materials=materials, **how, **options
+    )
+    data = generate(calibration.recipe, home / "data", **how)
+    network = train(
+        data, seed=seed, spec=training or Training(), folder=home / "training", device=device, progress=progress
+    )
+    network.save(home / "network.safetensors")
+    batch = segment_folder(files, network, home / "segmented", seed=seed, pixel_size=pixel_size, progress=progress)
+    return Adapted(calibration, network, batch)
