@@ -98,8 +98,8 @@ def test_a_network_for_some_micrographs(made):
     assert (made / "adapted" / "calibration" / "report.html").exists()
     assert (made / "adapted" / "segmented" / "particles.csv").exists()
     text = exitwave(
-        "calibrate", "night", "-r", "wide.yaml", "--pixel-size", "0.4", "--structures", "8", "--images", "2", "--rounds",
-        "1", "-o", "adapted/calibration", cwd=made,
+        "calibrate", "night", "-r", "wide.yaml", "--pixel-size", "0.4", "--structures", "8", "--images", "2",
+        "--rounds", "1", "-o", "again", cwd=made,
     )  # fmt: skip
     assert "images.dose" in text
     assert "no simulated image resembles it" in text

@@ -39,9 +39,8 @@ def command(
         )  # fmt: skip
     told = result.estimates.groupby("parameter", sort=False)[["low", "value", "high", "share"]].median()
     console.print(told.to_string(float_format="{:.4g}".format), markup=False, soft_wrap=True)
-    console.print(
-        f"Distance from the micrographs: {result.distances['before']:.2f} before, {result.distances['after']:.2f} after."
-    )
+    before, after = result.distances["before"], result.distances["after"]
+    console.print(f"Distance from the micrographs: {before:.2f} before, {after:.2f} after.")
     for name in result.strange:
         console.print(f"{name}: no simulated image resembles it; widen the recipe.", markup=False, soft_wrap=True)
     console.print(f"Wrote [bold]{output / 'recipe.yaml'}[/] and [bold]{output / 'report.html'}[/].")
