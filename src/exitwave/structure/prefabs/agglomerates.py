@@ -18,7 +18,7 @@ __all__ = ["Envelope", "agglomerate"]
 
 ARRANGEMENTS = ("clump", "raft", "chain")
 FLAT = ("raft", "chain")  # on a plane across z
-TRIES = 10  # approaches, of which the one that ends nearest to the middle (or furthest along a chain) is taken
+TRIES = 6  # approaches, of which the one that ends nearest to the middle (or furthest along a chain) is taken
 ASIDE = 0.3  # of the radius: how far from the middle of the other an approach aims
 LAYER = 4.0  # Å: an outermost layer of atoms is nearer to its facet than this
 BEND = 40.0  # degrees, of a chain at each particle
@@ -96,6 +96,10 @@ class Envelope:
         ``along``, where both are ``gap`` apart; -inf if they do not meet. Apart means: along the normal of a facet
         of either, or along the line of centres of two balls; between edges it errs on the side of caution.
         """
+        between = other.centre - self.centre
+        across = between - (between @ along) * along
+        if float(across @ across) > max(self.radius + other.radius + gap, 0.0) ** 2:
+            return -np.inf  # they pass each other by
         lines = np.concatenate([self.normals, -other.normals, self._towards(other, along, gap)])
         if len(self.vertices) and len(other.vertices):
             lines = np.concatenate([lines, _DIRECTIONS])

@@ -184,7 +184,7 @@ def layered(
     c = float(np.linalg.norm(material(layers).lattice[2]))
     if ripple > 0 and stream is None:
         raise StructureError("ripples are random; give the stream that they come from.")
-    waves = _Waves(field, ripple, correlation, stream) if ripple > 0 and stream is not None else None
+    waves = _Waves.drawn(field, ripple, correlation, stream) if ripple > 0 and stream is not None else None
     bottom = known[0][1] - known[0][2] / 2
     x0, y0 = (float(v) for v in np.asarray(origin, dtype=np.float64))
     members = []
@@ -245,16 +245,23 @@ def _nearest(edge: Array, lattice: Array) -> Array:
     return result
 
 
+@dataclass(frozen=True, eq=False)
 class _Waves:
-    """Displacements along z by a smooth random surface that repeats with the field."""
+    """Displacements along z by a smooth surface that repeats with the field."""
 
-    def __init__(self, field: tuple[float, float], ripple: float, correlation: float, stream: Stream) -> None:
-        self.period = (float(field[0]), float(field[1]))
-        self.heights = ripple * np.clip(gaussian_field(self.period, correlation, stream), -3, 3)
-        self.largest = float(np.abs(self.heights).max())
-        self.surface = Terrain(self.heights, self.period)
+    heights: Array
+    period: tuple[float, float]
+
+    @classmethod
+    def drawn(cls, field: tuple[float, float], ripple: float, correlation: float, stream: Stream) -> _Waves:
+        period = (float(field[0]), float(field[1]))
+        return cls(ripple * np.clip(gaussian_field(period, correlation, stream), -3, 3), period)
+
+    @property
+    def largest(self) -> float:
+        return float(np.abs(self.heights).max())
 
     def __call__(self, positions: Array) -> Array:
         moves = np.zeros_like(positions)
-        moves[:, 2] = self.surface.height(positions[:, 0], positions[:, 1])
+        moves[:, 2] = Terrain(self.heights, self.period).height(positions[:, 0], positions[:, 1])
         return moves
