@@ -7,6 +7,7 @@ from exitwave.core import Stream
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Recipe, generate
 from exitwave.micrographs.calibration import QuantileRegression, calibrate, energy_distance, features
+from exitwave.micrographs.calibration.calibrate import _strange
 from exitwave.micrographs.calibration.parameters import narrowed, parameters
 
 PRIOR = """
@@ -93,7 +94,14 @@ def test_intervals_cover_as_they_say():
     assert width[1] > 0.8  # nothing is known of the second
 
 
-def test_a_strange_micrograph_is_named_and_unknown_numbers_keep_their_prior(calibration):
+def test_a_strange_micrograph_is_named(calibration):
+    _, experiment = calibration
+    images = [sample.image for sample in experiment][:2]
+    seen = np.random.default_rng(1).normal(size=(500, 29))
+    assert _strange(images, [seen[:3] + 0.01, seen[:3] + 5], seen) == (images[1].name,)
+
+
+def test_unknown_numbers_keep_their_prior():
     recipe = Recipe.from_yaml(PRIOR)
     found = parameters(recipe)
     same = narrowed(recipe, found, {}, seed=3)
