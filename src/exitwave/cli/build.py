@@ -61,7 +61,8 @@ def _built(source: str, index: int, seed: int | None, allow_code: bool) -> Struc
             raise SpecError(f"--index is {index}; the recipe has {recipe.structures.count} structures, from 0.")
         spec, root = recipe.structures.spec, recipe.seed if seed is None else seed
     stream = Stream(root) / "structure" / index
-    return spec.draw(stream / "draw").build(stream / "build")
+    structure: Structure = spec.draw(stream / "draw").build(stream / "build")
+    return structure
 
 
 def _mapping(path: Path) -> dict[str, Any]:
