@@ -1,5 +1,7 @@
 """Generators: crystals that fill any box, packings that keep their density and their distance."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -206,3 +208,27 @@ def test_affine_volume_of_a_transformed_crystal():
     sheared = Crystal("Au").transformed(affine([[1, 0.2, 0], [0, 1, 0], [0, 0, 1]]))
     assert abs(np.linalg.det(sheared.lattice)) == pytest.approx(4.0782**3)
     assert isinstance(sheared.transform, Transform)
+
+
+def test_crystals_and_molecules_of_pymatgen():
+    """By objects that look like pymatgen's: the package itself is never needed."""
+
+    def site(symbol):
+        return SimpleNamespace(specie=SimpleNamespace(symbol=symbol))
+
+    class Disordered(list):
+        is_ordered = False
+
+    class Ordered(list):
+        is_ordered = True
+        lattice = SimpleNamespace(matrix=np.diag([4.21, 4.21, 4.21]))
+        frac_coords = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+        cart_coords = np.array([[0, 0, 0], [0, 0, 1.13]])
+
+    crystal = Crystal.from_pymatgen(Ordered([site("Cs"), site("Cl")]), name="salt")
+    assert crystal.material.numbers.tolist() == [55, 17]
+    assert np.allclose(crystal.lattice, 4.21 * np.eye(3))
+    molecule = Molecule.from_pymatgen(Ordered([site("C"), site("O")]))
+    assert np.asarray(molecule.species).tolist() == [6, 8]
+    with pytest.raises(StructureError, match="partly occupied"):
+        Crystal.from_pymatgen(Disordered())

@@ -182,7 +182,7 @@ def test_molecules_keep_their_shape_under_rotation():
 
 def test_default_names_follow_roles_and_do_not_collide():
     ball = Volume(Crystal("Au"), Sphere(2, (5, 5, 5)), role="particle")
-    scene = Scene([ball, ball.named("particle-0"), ball, ball.named("", "other")], (10, 10, 10))
+    scene = Scene([ball, ball.named("particle-0"), ball.named(""), ball.named("", "other")], (10, 10, 10))
     assert scene.names == ("particle-1", "particle-0", "particle-2", "object-0")
 
 
@@ -249,3 +249,9 @@ def test_a_rule_between_objects_takes_no_atoms_from_a_faulted_one(name):
         for rule in (None, "contact", 2.0)
     ]
     assert counts[0] == counts[1] == counts[2]
+
+
+def test_an_object_in_two_places_of_precedence_is_refused():
+    ball = Volume(Crystal("Au"), Sphere(5))
+    with pytest.raises(StructureError, match="object 1 is given twice"):
+        Scene([ball, ball], (20, 20, 20))

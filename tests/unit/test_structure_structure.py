@@ -1,5 +1,8 @@
 """The structure itself: checked, selected, written, shown."""
 
+import subprocess
+import sys
+
 import ase.io
 import numpy as np
 import pytest
@@ -144,3 +147,24 @@ def test_impossible_structures_are_refused(field, value, words):
 def test_arrays_cannot_be_written_to(made):
     with pytest.raises(ValueError, match="read-only"):
         made.positions[0, 0] = 1
+
+
+WITHOUT_TORCH = """
+import sys, tempfile
+sys.modules["torch"] = None  # import torch would raise
+from exitwave.structure import *
+from exitwave.structure.analysis import common_neighbour_classes, radial_distribution, thickness_map
+from exitwave.structure.prefabs import twinned
+film = Volume(Amorphous("C"), Box(20, 20, 6), role="support")
+ball = twinned(Volume(Crystal("Au"), Sphere(6), role="particle")).resting_on(film)
+scene = Scene([ball, film], (20, 20, 30))
+made = adsorbed(Scene.read(scene.write(tempfile.mkdtemp() + "/a.yaml")).build(seed=1), "CO", 2, seed=1, elements="Au")
+surface(made), radial_distribution(made, 5.0), thickness_map(made), common_neighbour_classes(made)
+print(len(made))
+"""
+
+
+def test_everything_is_done_without_torch():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200

@@ -86,6 +86,12 @@ class Scene:
         given = Counter(item.name for item in objects if item.name)
         if given and max(given.values()) > 1:
             raise StructureError(f"two objects are called {given.most_common(1)[0][0]!r}; names are given once.")
+        for index, item in enumerate(objects):
+            if any(item is other for other in objects[:index]):
+                raise StructureError(
+                    f"object {index} is given twice, so that the second would lose all its atoms to the first; move"
+                    " it elsewhere with translated, or leave it out."
+                )
         object.__setattr__(self, "objects", objects)
         object.__setattr__(self, "cell", frozen(cell))
         object.__setattr__(self, "pbc", tuple(bool(p) for p in self.pbc))
