@@ -100,8 +100,10 @@ def _device(device: str | torch.device | None) -> torch.device:
 
 
 def _refuse_memory(inner: Grid, output: Grid, waves: int, needed: int, free: int) -> None:
+    fits = [max(1, int(size / (needed / free) ** 0.5)) for size in inner.shape]
     raise ScatteringError(
         f"{inner.shape[0]} × {inner.shape[1]} pixels inside and {waves} waves of {output.shape[0]} × "
-        f"{output.shape[1]} need {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
-        f"a sampling {(needed / free) ** 0.5:.2g} times coarser fits, or fewer configurations."
+        f"{output.shape[1]} need {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; a sampling "
+        f"{(needed / free) ** 0.5:.2g} times coarser fits ({fits[0]} × {fits[1]} pixels inside), or fewer "
+        "configurations."
     )

@@ -98,7 +98,7 @@ def project(
     --------
     >>> from ase.build import bulk
     >>> project(bulk("Au", cubic=True), thermal=False, potential_sampling=0.1, slice_thickness=1.0)
-    Potential(7 planes × 42 × 42 px at 0.0971 × 0.0971 Å)
+    Potential(7 planes × 42 × 42 px at 0.09714 × 0.09714 Å)
     """
     session = Session.open(structure, seed, stream, spec, fields)
     if not 0 <= configuration < session.count:

@@ -207,7 +207,7 @@ def scatter_many(
     >>> from ase.build import bulk
     >>> cells = [bulk(metal, cubic=True) for metal in ("Cu", "Au")]
     >>> [wave.shape for wave in scatter_many(cells, seed=1, configurations=2, sampling=0.2, particle_wave=False)]
-    [(2, 20, 20), (2, 21, 21)]
+    [(2, 20, 20), (2, 24, 24)]
     """
     source = choose_stream(seed, stream, needed=True)
     waiting: list[Session] = []
