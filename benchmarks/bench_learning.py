@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from exitwave.core import Stream
-from exitwave.learning import Crops, Net, Network, Normalisation, Stored, Training, build
+from exitwave.imaging import Imaging
+from exitwave.learning import Crops, Live, Net, Network, Normalisation, Stored, Training, build
 from exitwave.learning.loop import run
 from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.memory import keep_memory
 from exitwave.learning.networks import channels_last
+from exitwave.scattering import scatter
+from exitwave.structure.families import family
 
 STEPS, BATCH, SIZE = 6, 8, 128
 NET = Net(width=0.25)
@@ -66,6 +69,30 @@ def test_waiting_for_data(source, tmp_path, capsys):
     with capsys.disabled():
         print(f"\ntraining waited for data {facts['waited_for_data']:.1%} of the time")
     assert facts["waited_for_data"] < 0.25
+
+
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_waiting_for_live_images(tmp_path, capsys, device):
+    """Every crop from an image of its own, formed in this step of waves of 256²; one thread for each of the two."""
+    atoms = family("supported_particles").parse(
+        {"field": 64, "film": {"thickness": 20}, "particles": {"material": "Au", "count": 1, "radius": 12}}
+    )
+    structures = [atoms.draw(Stream(seed)).build(Stream(seed)) for seed in range(4)]
+    waves = [
+        scatter(one, seed=1, sampling=0.25, configurations=1, particle_wave=False, device=device)
+        for one in structures
+    ]
+    crops = Crops(size=SIZE, pixel_size=0.4)
+    imaging = Imaging.parse({"defocus": {"uniform": [-300, 300]}, "dose": {"loguniform": [100, 2000]}})
+    labels = np.zeros((len(waves), *waves[0].array.shape[-2:]))
+    live = Live(waves, labels, imaging, crops, Stream(2), images_per_epoch=BATCH * STEPS)
+    spec = Training(net=NET, crops=crops, batch=BATCH, epochs=1)
+    validation = {"held out": live.batch(0, 2, Stream(3)).to("cpu")}
+    where = torch.device(device)
+    _, _, facts = run(live, validation, spec, Stream(1), tmp_path, "key", where, None, None, checkpoints=False)
+    with capsys.disabled():
+        print(f"\nlive training on {device} waited for images {facts['waited_for_data']:.1%} of the time")
+    assert facts["waited_for_data"] < 0.5
 
 
 _MEMORY = """
