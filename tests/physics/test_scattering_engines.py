@@ -204,3 +204,18 @@ def test_gpu_agrees_with_the_cpu_and_repeats():
     first, again = (scatter(atoms(), device="cuda", **fields) for _ in range(2))
     assert torch.equal(first.array, again.array)
     torch.testing.assert_close(first.array.cpu(), scatter(atoms(), **fields).array, atol=3e-5, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_nothing_waits_for_the_gpu_between_planes():
+    structure = atoms()
+    grid = Grid((60, 72), (7.5, 9.0))
+    beam = Beam(300e3, lossy=True)
+    engine = BatchedMultislice(grid, grid, "lobato", beam, 2.0, 11.0, torch.device("cuda"), torch.float32, 3)
+    taken = engine.take(np.stack([structure.positions] * 3), structure.numbers)
+    engine.enter(taken)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        engine.advance(engine.planes(taken))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["make_engine", "slice_thickness"]
 
 _LARGEST_BATCH = 64
-_BYTES_PER_PIXEL = {torch.float32: 88, torch.float64: 168}
+_BYTES_PER_PIXEL = {torch.float32: 120, torch.float64: 168}
 
 
 def make_engine(
