@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Ints
+from exitwave.structure.compiled import compiled
 
 __all__ = ["Grid"]
 
@@ -43,29 +44,50 @@ class Grid:
     def of(cls, positions: Array, cell: Array, pbc: tuple[bool, bool, bool], cutoff: float) -> Grid:
         """Return the grid for neighbours within ``cutoff``, Å; positions may lie outside the cell."""
         inverse, repeats = np.linalg.inv(cell), np.array(pbc, dtype=bool)
-        fractional = positions @ inverse
-        images = np.zeros(fractional.shape, dtype=np.int32)
-        low, span = np.zeros(3), np.ones(3)
-        for axis in range(3):  # one column after the other is several times faster than all at once
-            column = fractional[:, axis]
-            least, most = column.min(), column.max()
-            if not repeats[axis]:
-                low[axis], span[axis] = least, max(most - least, 1e-9) * (1 + 1e-12)
-            elif least < 0 or most >= 1:
-                shift = np.floor(column)
-                images[:, axis] = shift
-                column -= shift
+        fractional, images, low, span = _folded(np.ascontiguousarray(positions), inverse, repeats)
         heights = span / np.linalg.norm(inverse, axis=0)
         shape = np.maximum(np.floor(heights / cutoff), 1).astype(np.int64)
         while shape.prod() > MOST_CELLS:
             shape = np.maximum(shape // 2, 1)  # a coarser grid for a vast, thin scene
         steps = np.ceil(cutoff / (heights / shape))
         reach = np.where(repeats, steps, np.minimum(steps, shape - 1)).astype(np.int64)
+        if (low != 0).any() or (span != 1).any():
+            fractional -= low
+            fractional /= span
         return cls(
-            fractional=(fractional - low) / span,
+            fractional=fractional,
             images=images,
             cell=np.ascontiguousarray(cell * span[:, None]),
             pbc=repeats,
             shape=shape,
             reach=reach,
         )
+
+
+@compiled
+def _folded(positions: Array, inverse: Array, repeats: NDArray[np.bool_]) -> tuple[Array, Ints, Array, Array]:
+    """Return fractional coordinates within one period, the periods, and where those begin and how far they go."""
+    count = len(positions)
+    fractional, images = np.empty((count, 3)), np.zeros((count, 3), dtype=np.int32)
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for a in range(count):
+        for axis in range(3):
+            f = (
+                positions[a, 0] * inverse[0, axis]
+                + positions[a, 1] * inverse[1, axis]
+                + positions[a, 2] * inverse[2, axis]
+            )
+            if repeats[axis]:
+                shift = np.floor(f)
+                images[a, axis] = int(shift)
+                f -= shift
+            else:
+                low[axis], high[axis] = min(low[axis], f), max(high[axis], f)
+            fractional[a, axis] = f
+    span = np.ones(3)
+    for axis in range(3):
+        if repeats[axis]:
+            low[axis] = 0.0
+        else:
+            span[axis] = max(high[axis] - low[axis], 1e-9) * (1 + 1e-12)
+    return fractional, images, low, span
