@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
-from exitwave.micrographs import Segmentation, write_coco, write_rois
+from exitwave.micrographs import Segmentation, save, write_coco, write_hyperspy, write_rois
 
 
 def made() -> Segmentation:
@@ -62,3 +63,27 @@ def test_coco(tmp_path: Path) -> None:
     assert disc["score"] == pytest.approx(0.75)
     assert len(disc["segmentation"]) == 1  # the outer outline, without the hole
     assert area(np.reshape(disc["segmentation"][0], (-1, 2))) == pytest.approx(np.pi * 144, rel=0.03)
+
+
+def test_hyperspy(tmp_path: Path) -> None:
+    found = made()
+    file = write_hyperspy(found, tmp_path / "made.hspy")
+    (signal,) = import_module("rsciio.hspy").file_reader(str(file))
+    assert signal["data"].shape == (3, 80, 100)
+    assert np.array_equal(signal["data"][2], found.instances)
+    assert [(axis["name"], axis["units"]) for axis in signal["axes"]] == [("map", ""), ("y", "nm"), ("x", "nm")]
+    assert signal["axes"][2]["scale"] == pytest.approx(0.02)
+    assert list(signal["metadata"]["exitwave"]["maps"]) == ["micrograph", "probability", "instances"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made.hspy"]
+    with pytest.raises(MicrographError, match=r"ends in \.hspy"):
+        write_hyperspy(found, tmp_path / "made.h5")
+
+
+def test_extras_are_written_beside_the_usual_files(tmp_path: Path) -> None:
+    usual = save(made(), tmp_path / "one", overlay=False)
+    more = save(made(), tmp_path / "two", overlay=False, extras=["imagej", "coco", "hyperspy"])
+    names = {path.name for path in more} - {path.name for path in usual}
+    assert names == {"made-rois.zip", "made-coco.json", "made-maps.hspy"}
+    assert all(path.stat().st_size for path in more)
+    with pytest.raises(MicrographError, match="there are imagej, coco, hyperspy"):
+        save(made(), tmp_path, extras=["fiji"])

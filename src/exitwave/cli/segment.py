@@ -24,6 +24,8 @@ def command(
     neck: float = typer.Option(0.75, help="Touching particles are cut at narrower necks; 0 never cuts."),
     flat: bool = typer.Option(False, "--flat", help="Divide slow illumination out first."),
     symmetries: int = typer.Option(1, help="4 or 8: look at the image turned and mirrored too."),
+    extra: list[str] = typer.Option([], help="Further output: imagej, coco or hyperspy; may be given again."),
+    overlays: bool = typer.Option(True, help="Draw pictures with outlines."),
     device: str = typer.Option("cpu", help="Where the network computes, as in cuda."),
 ) -> None:
     """Segment micrographs and measure the particles; a bad file does not stop the others."""
@@ -45,6 +47,8 @@ def command(
             neck=neck,
             flat=flat,
             symmetries=symmetries,
+            overlay=overlays,
+            extras=extra,
         )
     console.print(f"Wrote [bold]{output}[/]: {len(result.particles)} particles on {len(result.images)} images.")
     for row in result.images[result.images["unfamiliar"] != ""].itertuples():

@@ -44,6 +44,7 @@ _HOMES = {
     "size_histogram": "sizes",
     "summarise": "summary",
     "write_coco": "exports",
+    "write_hyperspy": "exports",
     "write_rois": "exports",
     "write_table": "outputs",
     "write_tiff": "outputs",
@@ -74,6 +75,7 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "write_tiff",
     "write_rois",
     "write_coco",
+    "write_hyperspy",
     "find_micrographs",
     "segment_folder",
     "Batch",
@@ -96,7 +98,7 @@ if TYPE_CHECKING:
     from exitwave.micrographs.calibration import Calibration, calibrate
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
-    from exitwave.micrographs.exports import write_coco, write_rois
+    from exitwave.micrographs.exports import write_coco, write_hyperspy, write_rois
     from exitwave.micrographs.files import CalibrationWarning, frames, read
     from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate

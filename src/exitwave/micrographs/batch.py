@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
+from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.files import frames
 from exitwave.micrographs.formats import EXTENSIONS
 from exitwave.micrographs.outputs import save, write_table
@@ -100,6 +101,8 @@ def segment_folder(
     seed: int,
     pixel_size: float | None = None,
     progress: Reporter | None = None,
+    overlay: bool = True,
+    extras: Sequence[str] = (),
     **options: Any,
 ) -> Batch:
     """Segment many files and folders into a folder of results, and sum them up.
@@ -123,6 +126,8 @@ def segment_folder(
         Å/px for all images, in place of what their files say.
     progress
         Called after every file.
+    overlay, extras
+        As in :func:`~exitwave.micrographs.save`.
     **options
         Of :func:`~exitwave.micrographs.segment`.
 
@@ -152,10 +157,14 @@ def segment_folder(
     if not files:
         raise MicrographError(f"all micrographs given lie in {target}, where the results go; choose another folder.")
     names = _names(files)
+    unknown = [extra for extra in extras if extra not in EXTRAS]
+    if unknown:
+        raise MicrographError(f"{unknown[0]} is no kind of output; there are {', '.join(EXTRAS)}.")
     how = {
         "network": str(getattr(network, "identity", type(network).__qualname__)),
         "pixel_size": pixel_size,
         "options": options,
+        "written": {"overlay": overlay, "extras": sorted(extras)},
     }
     failures: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
@@ -167,7 +176,7 @@ def segment_folder(
         try:
             images = _finished(record, key)
             if images is None:
-                images = _segment_file(file, name, target, network, pixel_size, options)
+                images = _segment_file(file, name, target, network, pixel_size, options, overlay, extras)
                 _write_json(record, {"key": key, "images": images})
             else:
                 resumed += 1
@@ -222,13 +231,14 @@ def _finished(record: Path, key: str) -> list[dict[str, Any]] | None:
 
 
 def _segment_file(
-    file: Path, name: str, target: Path, network: Predictor, pixel_size: float | None, options: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+    file: Path, name: str, target: Path, network: Predictor, pixel_size: float | None, options: Mapping[str, Any],
+    overlay: bool, extras: Sequence[str],
+) -> list[dict[str, Any]]:  # fmt: skip
     images = []
     for micrograph in frames(file, pixel_size=pixel_size):
         suffix = micrograph.name.removeprefix(file.stem) if micrograph.metadata["frames"] > 1 else ""
         found = segment(micrograph, network, **options)
-        save(found, target, name + suffix)
+        save(found, target, name + suffix, overlay=overlay, extras=extras)
         images.append(_row(found, name + suffix, file))
     return images
 

@@ -1,4 +1,4 @@
-"""Outlines for other programs: ImageJ's ROI manager and COCO annotations."""
+"""Segmentations for other programs: ImageJ's ROI manager, COCO annotations, HyperSpy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
 from exitwave.micrographs.segmentation import Segmentation
 
-__all__ = ["write_coco", "write_rois"]
+__all__ = ["EXTRAS", "write_coco", "write_hyperspy", "write_rois"]
 
 _TRACED, _SUB_PIXEL, _VERSION = 8, 128, 227
 
@@ -102,6 +102,87 @@ def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
     }
     text = json.dumps(content)
     return write_whole(Path(path), text.encode(), error=MicrographError, parents=True)
+
+
+def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
+    """Write micrograph, probability, instances and the network's further maps as one HyperSpy file, calibrated in nm.
+
+    ``hyperspy.api.load`` returns a ``Signal2D`` (map | y, x); the names of the maps are in
+    ``metadata.exitwave.maps``, in their order.
+
+    Parameters
+    ----------
+    segmentation
+        What to write.
+    path
+        A name that ends in ``.hspy``.
+
+    Raises
+    ------
+    MicrographError
+        If the name ends otherwise, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".hspy":
+        raise MicrographError(f"the HyperSpy file is {path.name}; its name ends in .hspy.")
+    micrograph = segmentation.micrograph
+    maps = {
+        "micrograph": micrograph.array,
+        "probability": segmentation.probability,
+        "instances": segmentation.instances,
+        **segmentation.maps,
+    }
+    data = np.stack([np.asarray(array, np.float32) for array in maps.values()])
+    scale, units = (1.0, "px") if micrograph.pixel_size is None else (micrograph.pixel_size / 10, "nm")
+    steps = {"map": ("", 1.0), "y": (units, scale), "x": (units, scale)}
+    axes = [
+        {
+            "_type": "UniformDataAxis",
+            "name": name,
+            "size": size,
+            "units": unit,
+            "scale": step,
+            "offset": 0.0,
+            "navigate": name == "map",
+            "is_binned": False,
+        }
+        for (name, (unit, step)), size in zip(steps.items(), data.shape, strict=True)
+    ]
+    signal = {
+        "data": data,
+        "axes": axes,
+        "metadata": {
+            "General": {"title": micrograph.name or "micrograph"},
+            "Signal": {"signal_type": ""},
+            "exitwave": {"maps": list(maps)},
+        },
+        "original_metadata": {},
+        "attributes": {"_lazy": False, "ragged": False},
+        "learning_results": {},
+        "models": [],
+        "package_info": {"package": "exitwave", "package_version": ""},
+        "tmp_parameters": {},
+    }
+    writer: Any = import_module("rsciio.hspy").file_writer
+    # the writer goes by the name's ending, which that of a temporary file is not
+    return write_whole(path, lambda file: _renamed(writer, signal, file), error=MicrographError, parents=True)
+
+
+def _renamed(writer: Any, signal: dict[str, Any], file: Path) -> None:
+    named = file.with_name(file.name + ".hspy")
+    try:
+        writer(str(named), signal, show_progressbar=False)
+        named.replace(file)
+    finally:
+        named.unlink(missing_ok=True)
+
+
+EXTRAS: Mapping[str, tuple[str, Callable[[Segmentation, Path], Path]]] = {
+    "imagej": ("rois.zip", write_rois),
+    "coco": ("coco.json", lambda segmentation, path: write_coco([segmentation], path)),
+    "hyperspy": ("maps.hspy", write_hyperspy),
+}
+"""What can be written beside the usual files, by name: how the file's name ends, and what writes it."""
 
 
 def _outlines(instances: NDArray[np.int32]) -> Iterator[tuple[int, list[NDArray[np.float64]]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
+from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["save", "write_table", "write_tiff"]
 
 
-def save(segmentation: Segmentation, folder: str | Path, name: str | None = None) -> list[Path]:
+def save(
+    segmentation: Segmentation,
+    folder: str | Path,
+    name: str | None = None,
+    *,
+    overlay: bool = True,
+    extras: Sequence[str] = (),
+) -> list[Path]:
     """Write a segmentation as files and return them.
 
     ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and one TIFF for every
@@ -32,12 +40,20 @@ def save(segmentation: Segmentation, folder: str | Path, name: str | None = None
         Made where it does not exist.
     name
         Beginning of the file names; the micrograph's name by default.
+    overlay
+        Whether the picture with outlines is drawn, which takes longer than all else.
+    extras
+        Files for other programs: "imagej" (``NAME-rois.zip``), "coco" (``NAME-coco.json``), "hyperspy"
+        (``NAME-maps.hspy``).
 
     Raises
     ------
     MicrographError
-        If a file cannot be written.
+        If a file cannot be written, or an extra is unknown.
     """
+    unknown = [extra for extra in extras if extra not in EXTRAS]
+    if unknown:
+        raise MicrographError(f"{unknown[0]} is no kind of output; there are {', '.join(EXTRAS)}.")
     name = name or segmentation.micrograph.name or "micrograph"
     folder = Path(folder)
     size = segmentation.micrograph.pixel_size
@@ -58,7 +74,13 @@ def save(segmentation: Segmentation, folder: str | Path, name: str | None = None
     }
     for kind, array in segmentation.maps.items():
         writers[f"{name}-{kind}.tif"] = partial(_tiff, array=array, pixel_size=size)
-    return [_write(folder / file, writer) for file, writer in writers.items()]
+    if not overlay:
+        del writers[f"{name}-overlay.png"]
+    written = [_write(folder / file, writer) for file, writer in writers.items()]
+    for extra in extras:
+        ending, write = EXTRAS[extra]
+        written.append(write(segmentation, folder / f"{name}-{ending}"))
+    return written
 
 
 def write_table(table: Any, path: str | Path) -> Path:
