@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,13 +181,13 @@ def _simulated(
     data: Dataset, found: Sequence[Parameter], pixel: float, side: int, progress: Reporter | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.generic]]:
     """Return the features of one tile of every simulated image, what was drawn in shares of the prior, and groups."""
-    rows, shares = [], []
+    start, rows, shares = time.perf_counter(), [], []
     for index, sample in enumerate(data):
         stack = tiles(sample.image, pixel, side, clean=True)
         rows.append(features(stack[index % len(stack)][None])[0])
         shares.append([parameter.prior.cdf(parameter.of(sample.record)) for parameter in found])
         if progress is not None and (index % 16 == 15 or index + 1 == len(data)):
-            progress(Progress("features", index + 1, len(data), 0.0))
+            progress(Progress("features", index + 1, len(data), time.perf_counter() - start))
     return np.stack(rows), np.array(shares, float).reshape(len(rows), len(found)), data.column("structure_id")
 
 
