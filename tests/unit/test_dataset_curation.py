@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,21 @@ def test_a_plan_tells_what_cannot_work() -> None:
     broken = recipe(structures=recipe()["structures"] | {"field": [24, 29.7]})
     with pytest.raises(DatasetError, match="square"):
         plan(Recipe.parse(broken), samples=1)
+
+
+def test_a_plan_is_within_a_quarter_of_the_cost(
+    tmp_path: Path, one: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processor time, so that what else runs on the machine does not matter."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    structures = recipe()["structures"] | {"count": 8, "field": 52}
+    scattering = {"sampling": 0.2, "configurations": 1}
+    store = {"waves": True, "structures_per_shard": 4}
+    whole = Recipe.parse(recipe(structures=structures, scattering=scattering, store=store))
+    told = plan(whole, samples=2)
+    began = time.process_time()
+    generate(whole, tmp_path / "set").close()
+    spent = time.process_time() - began
+    assert told.core_seconds == pytest.approx(spent, rel=0.25)
+    stored = sum(path.stat().st_size for path in (tmp_path / "set" / "shards").iterdir())
+    assert told.disk_bytes == pytest.approx(stored, rel=0.25)
