@@ -12,9 +12,9 @@ from exitwave.structure.prefabs import faulted
 gold = Crystal("Au").oriented(zone_axis=(1, -1, 0), spin=20)
 ball = Volume(gold, Sphere(radius=35), name="particle", role="particle")
 ball = faulted(ball, [("intrinsic", -6), ("twin", 0), ("intrinsic", 7)], plane=(1, 1, 1))
-film = Volume(NetworkCarbon(density=2.0), Box(100, 100, 40), name="film", role="support").translated((0, 0, 70))
+film = Volume(NetworkCarbon(density=2.0), Box(84, 84, 30), name="film", role="support").translated((0, 0, 70))
 scene = Scene(
-    [ball.resting_on(film, depth=7, side="entrance"), film], cell=(100, 100, 115), minimum_distance={"Au-C": 2.0}
+    [ball.resting_on(film, depth=7, side="entrance"), film], cell=(84, 84, 105), minimum_distance={"Au-C": 2.0}
 )
 atoms = scene.build(seed=7)
 atoms

@@ -43,7 +43,8 @@ class Grid:
     @classmethod
     def of(cls, positions: Array, cell: Array, pbc: tuple[bool, bool, bool], cutoff: float) -> Grid:
         """Return the grid for neighbours within ``cutoff``, Å; positions may lie outside the cell."""
-        inverse, repeats = np.linalg.inv(cell), np.array(pbc, dtype=bool)
+        inverse: Array = np.asarray(np.linalg.inv(cell), dtype=np.float64)
+        repeats = np.array(pbc, dtype=bool)
         fractional, images, low, span = _folded(np.ascontiguousarray(positions), inverse, repeats)
         heights = span / np.linalg.norm(inverse, axis=0)
         shape = np.maximum(np.floor(heights / cutoff), 1).astype(np.int64)
