@@ -195,7 +195,8 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
         if signal is not noise:
             spectrum = spectrum + torch.fft.rfft2(electrons) * (signal - noise).to(counts)
         counts = torch.fft.irfft2(spectrum, s=shape)
-    counts = counts * value["gain"] + value["offset"]
+    if value["gain"] != 1.0 or value["offset"] > 0:
+        counts = counts.mul_(value["gain"]).add_(value["offset"])
     if value["xrays"] > 0:
         generator = (stream / "xrays").generator()
         hits = generator.poisson(value["xrays"], shape)
@@ -212,7 +213,7 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
     if value["dead_pixels"] > 0:
         dead = torch.from_numpy((stream / "dead").generator().random(shape) < value["dead_pixels"])
         counts = torch.where(dead.to(counts.device), value["offset"], counts)
-    return counts.round().clamp(0.0, float(np.floor(value["saturation"])))
+    return counts.round_().clamp_(0.0, float(np.floor(value["saturation"])))
 
 
 @lru_cache(maxsize=8)

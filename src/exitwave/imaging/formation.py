@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import pi
+from threading import local
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from exitwave.imaging.coherence import aperture, spatial_envelope, temporal_enve
 from exitwave.imaging.detector import detect
 from exitwave.imaging.filters import median3
 from exitwave.imaging.inelastic import plasmon_contrast
-from exitwave.imaging.kernels import accumulate, weigh
+from exitwave.imaging.kernels import accumulate, tabulated, weigh
 from exitwave.imaging.losses import expected_losses
 from exitwave.imaging.modes import Modes, RadialPower, focal_grid, focal_modes, radial_power
 from exitwave.imaging.motion import moved
@@ -164,11 +165,15 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     radial = radial_power(spectrum, wave.sampling, wave.energy)
     if isinstance(specs, Conditions):
         return _formed(spectrum, specs, wave, radial)
-    images = array.real.new_zeros((len(specs), *array.shape[1:]), dtype=torch.float32)
-    for nodes in {spec.focal_nodes for spec in specs}:
-        chosen = [index for index, spec in enumerate(specs) if spec.focal_nodes == nodes]
-        conditions = Conditions.of([specs[index] for index in chosen], array.device)
-        images[chosen] = _formed(spectrum, conditions, wave, radial)
+    counts = {spec.focal_nodes for spec in specs}
+    if len(counts) == 1:
+        images = _formed(spectrum, Conditions.of(specs, array.device), wave, radial)
+    else:
+        images = array.real.new_zeros((len(specs), *array.shape[1:]), dtype=torch.float32)
+        for nodes in counts:
+            chosen = [index for index, spec in enumerate(specs) if spec.focal_nodes == nodes]
+            conditions = Conditions.of([specs[index] for index in chosen], array.device)
+            images[chosen] = _formed(spectrum, conditions, wave, radial)
     lossy = [index for index, spec in enumerate(specs) if spec.plasmons is not None]
     if lossy:
         losses = _losses(wave)
@@ -242,7 +247,7 @@ def _intensities(
         total = _sum_of_modes(spectrum, lens, rows, columns, modes)
     else:
         total = _sum_fused(spectrum, lens, rows, columns, modes)
-    total = total / configurations
+    total = total.div_(configurations) if not total.requires_grad else total / configurations
     if _positive(conditions.drift) or _positive(conditions.vibration):
         total = moved(total, sampling, conditions.drift, conditions.drift_angle, conditions.vibration)
     if conditions.contrast.requires_grad or bool((conditions.contrast != 1).any()):
@@ -294,16 +299,45 @@ def _sum_fused(
 ) -> torch.Tensor:
     """Return what ``_sum_of_modes`` does, one transform at a time, as the cache of a CPU core likes it."""
     total = torch.zeros(lens.shape, dtype=torch.float32)
-    beams, bent, wave = (torch.empty(lens.shape[1:], dtype=torch.complex64) for _ in range(3))
+    beams, bent, wave = _scratch(int(lens.shape[1]), int(lens.shape[2]))
+    pairs = [torch.view_as_real(array).numpy() for array in (beams, bent, wave)]
     for index, mode in enumerate(modes):
-        square_rows, square_columns = ((axis**2 / mode.step).float().numpy() for axis in (rows, columns))
         for configuration in spectrum:
             torch.mul(configuration, lens[index], out=beams)
-            for table in mode.table:
-                weigh(beams.numpy(), table, square_rows, square_columns, bent.numpy())
+            for factor in _factors(mode, rows, columns):
+                weigh(pairs[0], factor, pairs[1])
                 torch.fft.ifft2(bent, norm="forward", out=wave)
-                accumulate(wave.numpy(), total[index].numpy())
+                accumulate(pairs[2], total[index].numpy())
     return total
+
+
+_OWN = local()
+
+
+def _scratch(rows: int, columns: int) -> list[torch.Tensor]:
+    """Return three complex arrays that belong to this thread; fresh memory costs as much as a transform."""
+    held: list[torch.Tensor] = getattr(_OWN, "arrays", [])
+    if not held or held[0].shape != (rows, columns):
+        held = [torch.empty(rows, columns, dtype=torch.complex64) for _ in range(3)]
+        _OWN.arrays = held
+    return held
+
+
+_LATEST: list[tuple[Modes, tuple[int, int], list[NDArray[np.float32]]]] = []  # images often share their focal spread
+
+
+def _factors(mode: Modes, rows: torch.Tensor, columns: torch.Tensor) -> list[NDArray[np.float32]]:
+    """Return the modes on a grid, kept for the image that comes next."""
+    shape = (len(rows), len(columns))
+    for known, size, factors in _LATEST:
+        if known is mode and size == shape:
+            return factors
+    y, x = ((axis**2 / mode.step).float().numpy() for axis in (rows, columns))
+    factors = [np.empty(shape, dtype=np.float32) for _ in mode.table]
+    for table, factor in zip(mode.table, factors, strict=True):
+        tabulated(table, y, x, factor)
+    _LATEST[:] = [(mode, shape, factors)]
+    return factors
 
 
 def _phasor(phase: torch.Tensor) -> torch.Tensor:

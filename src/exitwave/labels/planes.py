@@ -84,19 +84,23 @@ def planar_faults(particle: Structure) -> list[PlanarFault]:
     cutoff = _CUTOFF * nearest
     classes = common_neighbour_classes(part, cutoff)
     count = np.bincount(classes, minlength=len(CLASSES))
-    cubic = count[_ICOSAHEDRAL] > 0 or count[_FCC] >= count[_HCP]
-    odd = np.flatnonzero(classes == (_HCP if cubic else _FCC))
+    found = find_neighbours(part, cutoff)
+
+    def normals_of(atoms: NDArray[np.int64]) -> NDArray[np.float64]:
+        around = (found.vectors[found.starts[i] : found.starts[i + 1]] for i in atoms)
+        return np.array([_hexagonal_normal(vectors) for vectors in around]).reshape(-1, 3)
+
+    hexagonal = np.flatnonzero(classes == _HCP)
+    hcp_normals = normals_of(hexagonal)
+    axis = np.linalg.svd(hcp_normals)[2][0] if len(hexagonal) else np.zeros(3)
+    # in a hexagonal crystal all layers are parallel; twins of a small cubic one may hold more atoms than the rest
+    parallel = float(np.mean((hcp_normals @ axis) ** 2)) if len(hexagonal) else 0.0
+    cubic = count[_ICOSAHEDRAL] > 0 or count[_FCC] >= count[_HCP] or parallel < 0.9
+    odd = hexagonal if cubic else np.flatnonzero(classes == _FCC)
     if len(odd) < _LEAST:
         return []
-    found = find_neighbours(part, cutoff)
     around = [found.vectors[found.starts[i] : found.starts[i + 1]] for i in odd]
-    if cubic:
-        normals = np.array([_hexagonal_normal(vectors) for vectors in around])
-    else:
-        hexagonal = np.flatnonzero(classes == _HCP)
-        middle = [_hexagonal_normal(found.vectors[found.starts[i] : found.starts[i + 1]]) for i in hexagonal[:200]]
-        axis = np.linalg.svd(np.array(middle))[2][0]
-        normals = np.tile(axis, (len(odd), 1))
+    normals = hcp_normals if cubic else np.tile(axis, (len(odd), 1))
     place = np.full(len(part), -1)
     place[odd] = np.arange(len(odd))
     centre = np.repeat(np.arange(len(odd)), [len(vectors) for vectors in around])
