@@ -144,7 +144,7 @@ def chi(values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, energy:
     """
     terms = _terms().to(values.device)
     matrix = torch.einsum("...k,kij->...ij", values.to(torch.complex128).conj(), terms).real
-    return 2 * pi / wavelength(energy) * (_powers(rows) @ matrix @ _powers(columns).T)
+    return _powers(rows) @ (2 * pi / wavelength(energy) * matrix) @ _powers(columns).T
 
 
 def chi_gradient_squared(

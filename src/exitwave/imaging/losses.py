@@ -124,7 +124,7 @@ def mean_free_path(density: float, energy: float) -> float:
     Examples
     --------
     >>> [round(mean_free_path(density, 200e3) / 10) for density in (2.0, 2.33, 19.3)]  # a-C, Si, Au in nm
-    [155, 148, 88]
+    [155, 149, 89]
     """
     if not (density > 0 and energy > 0):
         raise OpticsError(f"the density is {density} and the energy {energy}; both are above 0, in g/cm³ and eV.")
