@@ -145,12 +145,18 @@ def test_5_a_zone_axis_without_uniform_spin(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_6_a_focal_spread_to_one_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_sided(std: float, order: int = 7) -> tuple[Any, Any]:
-        foci = np.linspace(0, 3, order)
-        weights = np.exp(-(foci**2) / 2)
-        return std * foci, weights / weights.sum()
+    real = samples_module.intensities
 
-    monkeypatch.setattr("exitwave.imaging.formation.focal_spread_nodes", one_sided)
+    def one_sided(wave: Any, specs: Any) -> Any:
+        steps = np.linspace(0, 3, 7)
+        weights = np.exp(-(steps**2) / 2) / np.exp(-(steps**2) / 2).sum()
+        images = []
+        for spec in specs:
+            foci = [spec.replace(focal_spread=0.0, defocus=spec.defocus + step * spec.focal_spread) for step in steps]
+            images.append((torch.from_numpy(weights)[:, None, None] * real(wave, foci)).sum(0).float())
+        return torch.stack(images)
+
+    monkeypatch.setattr(samples_module, "intensities", one_sided)
     assert verdict_of(tmp_path, "optics") is False
 
 

@@ -13,23 +13,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exitwave.imaging import Imaging
+
 __all__ = ["excess", "expected_counts", "plain"]
 
 _FOCI = 15
 _PLANCK, _CHARGE, _MASS, _LIGHT = 6.62607015e-34, 1.602176634e-19, 9.1093837139e-31, 299792458.0
 _TERMS = ((1, 2), (2, 1), (2, 3), (3, 0), (3, 2), (3, 4), (4, 1), (4, 3), (4, 5), (5, 0), (5, 2), (5, 4), (5, 6))
-# what only the imaging package computes; images with any of it are not judged here
-_NOT_HERE = ("convergence", "aperture", "drift", "vibration")
-_NOT_THIS_CAMERA = ("flat_field", "xrays", "hot_pixels")
+# what is formed here; an image in which anything else differs from its default is not judged
+_IMAGING = {"defocus", "focal_spread", "focal_nodes", "aberrations", "contrast", "dose", "detector"}
+_DETECTOR = {"c1", "c2", "c3", "c4", "noise_flatness", "gain", "read_noise", "offset", "saturation"}
 
 
 def plain(imaging: Mapping[str, Any]) -> bool:
     """Return whether the conditions of an image are among those that are formed here."""
-    detector = imaging.get("detector", {})
-    return (
-        imaging.get("median", 1) == 1
-        and not any(imaging.get(name) for name in _NOT_HERE)
-        and not any(detector.get(name) for name in _NOT_THIS_CAMERA)
+    usual = Imaging().to_dict()
+    camera = imaging.get("detector", {})
+    return not any(
+        given.get(name) != default.get(name)
+        for given, default, known in ((imaging, usual, _IMAGING), (camera, usual["detector"], _DETECTOR))
+        for name in set(given) - known
     )
 
 
