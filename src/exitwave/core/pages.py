@@ -75,7 +75,9 @@ def write_page(
         {
             "title": section.title,
             "paragraphs": [part for part in section.text.split("\n\n") if part.strip()],
-            "figures": [{"caption": caption, "data": _encoded(figure)} for caption, figure in section.figures.items()],
+            "figures": [
+                {"caption": caption, "data": _encoded(figure)} for caption, figure in section.figures.items()
+            ],
             "heads": list(section.rows[0]) if section.rows else [],
             "rows": [[_cell(value) for value in row.values()] for row in section.rows],
             "code": section.code,
