@@ -138,6 +138,8 @@ def test_rods_and_platelets():
         lambda: rod("Au", 10, 50, axis=(1, 1, 1), sides=(1, 0, 0)),
         lambda: rod("Au", 10, 50, ends=(1, 1, 1)),
         lambda: platelet("Au", -1, 5),
+        lambda: platelet("Au", "large", 5),
+        lambda: cube("Au", "large"),
     ):
         with pytest.raises(StructureError):
             make()
@@ -149,6 +151,7 @@ def test_alloys_follow_vegard():
     shares = [(atoms.numbers == z).mean() for z in (79, 29, 47)]
     assert shares == pytest.approx([0.25, 0.25, 0.5], abs=1e-3)
     assert least_distance(boxed(ball)) == pytest.approx((4.0782 + 3.6150 + 2 * 4.0862) / 4 / 2**0.5, abs=1e-3)
+    assert set(alloy({"Au": 0, "Ag": 1, "Cu": 0}, Sphere(5)).atoms(Stream(1)).numbers.tolist()) == {47}
     with pytest.raises(StructureError, match="same structure"):
         alloy({"Au": 1, "Fe": 1}, Sphere(5))
 
@@ -190,6 +193,20 @@ def test_core_and_shell():
     ):
         with pytest.raises(StructureError, match=words):
             core_shell(core, Crystal("Ag"), **arguments)
+    with pytest.raises(StructureError, match="sticks out"):  # only the corners do
+        core_shell(cube("Au", 15), Crystal("Ag"), region=Sphere(15))
+
+
+def test_a_shell_grows_on_a_core_that_was_moved():
+    core = Volume(Crystal("Au"), Sphere(10)).translated((5, 6, 7)).rotated((1, 2, 3), 40)
+    assert np.allclose(core_shell(core, Crystal("Ag"), 6.0).bounds(), [np.array((5, 6, 7)) - 16, (21, 22, 23)])
+
+
+@pytest.mark.parametrize(("edge", "truncation", "notch"), [(8, 0, 0), (10, 3, 0), (10, 3, 1)])
+def test_a_decahedron_reaches_as_far_as_its_atoms(edge, truncation, notch):
+    particle = decahedron("Au", edge, truncation, notch).transformed(TURN)
+    positions = np.concatenate([part.atoms(Stream(1)).positions for part in particle.parts])
+    assert np.allclose(particle.bounds(), [positions.min(axis=0), positions.max(axis=0)], atol=1e-3)
 
 
 def test_spinel_shell_of_six_grains_is_laid_onto_its_core():

@@ -80,6 +80,8 @@ def alloy(
     left, changes = 1.0, []
     for cell, share in list(zip(cells, amounts.values(), strict=True))[1:]:
         part = share / total
-        changes.append(Substituted(int(first.numbers[0]), by=int(cell.numbers[0]), share=min(part / left, 1.0)))
+        changes.append(
+            Substituted(int(first.numbers[0]), by=int(cell.numbers[0]), share=min(part / left, 1.0) if part else 0.0)
+        )
         left -= part
     return Volume(stretched, region, name=name, role=role, modifiers=tuple(changes))

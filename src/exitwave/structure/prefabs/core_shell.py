@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from exitwave.core import StructureError
 from exitwave.structure.arrays import Array, points3, vector3
 from exitwave.structure.generators.base import Generator
 from exitwave.structure.regions import Ellipsoid, Polyhedron, Region, Sphere
+from exitwave.structure.regions.base import Moved
 from exitwave.structure.volumes import Body, Union, Volume
 
 __all__ = ["core_shell", "grown", "sectors"]
@@ -70,7 +72,12 @@ def core_shell(
         region = grown(core.parts[0].region, thickness)
     region = region.translated(vector3(offset, "offset"))
     inner, outer = core.bounds(), region.bounds()
-    if (inner[0] < outer[0] - 1e-6).any() or (inner[1] > outer[1] + 1e-6).any():
+    corners = np.concatenate([np.asarray(getattr(part.region, "vertices", np.empty((0, 3)))) for part in core.parts])
+    if (
+        (inner[0] < outer[0] - 1e-6).any()
+        or (inner[1] > outer[1] + 1e-6).any()
+        or not region.contains(corners, 1e-4).all()
+    ):
         raise StructureError(
             "the core sticks out of the shell's outer face; make the shell thicker, or its offset smaller."
         )
@@ -104,13 +111,15 @@ def grown(region: Region, thickness: float) -> Region:
         return Ellipsoid(np.asarray(region.radii) + thickness, region.centre)
     if isinstance(region, Polyhedron):
         return Polyhedron(region.normals, np.asarray(region.distances) + thickness, region.centre)
+    if isinstance(region, Moved) and region.transform.rigid:
+        return grown(region.region, thickness).transformed(region.transform)
     normals, offsets = region.planes()
-    try:
-        return Polyhedron(normals, offsets + thickness)
-    except StructureError:
-        raise StructureError(
-            f"{type(region).__name__} has no surface that is known to move outwards; give the shell's region."
-        ) from None
+    if len(normals) > 3:
+        with suppress(StructureError):
+            return Polyhedron(normals, offsets + thickness)
+    raise StructureError(
+        f"{type(region).__name__} has no surface that is known to move outwards; give the shell's region."
+    )
 
 
 def sectors(region: Region, directions: ArrayLike, centre: ArrayLike = (0.0, 0.0, 0.0)) -> list[Region]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +11,7 @@ from exitwave.core import StructureError
 from exitwave.structure.arrays import Array
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.materials import Material, material
-from exitwave.structure.regions import ConvexHull, HalfSpace, Region
+from exitwave.structure.regions import ConvexHull, HalfSpace, Polyhedron, Region
 from exitwave.structure.volumes import Union, Volume
 
 __all__ = ["decahedron", "five_fold", "icosahedron"]
@@ -141,6 +142,8 @@ def decahedron(
                 for row, along in ((one, other), (other, one))
             ]
             members[i] = member.within(kept[0]).within(kept[1])
+    # as polyhedra they know their corners, and so how far they reach
+    members = [replace(member, region=Polyhedron(*member.region.planes())) for member in members]
     return Union(members, name=name, role=role)
 
 

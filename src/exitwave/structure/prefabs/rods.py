@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -148,5 +146,5 @@ def _around(crystal: Crystal, sides: Plane, along: Array, radius: float) -> tupl
 
 
 def _positive(noun: str, value: float) -> None:
-    if isinstance(value, bool) or not (isfinite(value) and value > 0):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
         raise StructureError(f"{noun} is {value!r}; it is a number above 0 in Å.")

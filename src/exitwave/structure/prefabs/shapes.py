@@ -170,7 +170,7 @@ def _size(crystal: Crystal, radius: float | None, atoms: int | None) -> float:
         raise StructureError("the size is given by radius or by atoms; give one of the two.")
     given = radius if radius is not None else atoms
     assert given is not None
-    if isinstance(given, bool) or not (isfinite(given) and given > 0):
+    if isinstance(given, bool) or not isinstance(given, int | float | np.number) or not 0 < given < np.inf:
         raise StructureError(f"the size is {given!r}; a radius in Å or a number of atoms is above 0.")
     per_atom = abs(float(np.linalg.det(crystal.lattice))) / len(crystal.sites)
     return float(4 / 3 * np.pi * given**3 if radius is not None else given * per_atom)
