@@ -6,6 +6,7 @@ import pytest
 from exitwave.core import TrainingError
 from exitwave.learning import evaluate, iou, mean_image_f1, particle_f1, score, soft_macro_f1
 from exitwave.learning.evaluation import Scored
+from exitwave.learning.objects import size_errors
 from exitwave.learning.report import outlines
 
 
@@ -85,6 +86,23 @@ def test_evaluate_gives_rows_scores_and_intervals():
         assert interval.value == pytest.approx(value, abs=1e-6)
         assert interval.low <= interval.value <= interval.high
     assert result.intervals["particle_f1"].low < result.intervals["particle_f1"].high
+
+
+def test_images_of_other_pixel_sizes_are_judged_by_their_own():
+    mask = np.roll(square(20), (22, 22), axis=(0, 1))
+    fine, coarse = (
+        ((mask, 1.0), mask),
+        ((mask, 4.0), mask),
+    )  # 4 Å are 4 pixels of the one, as the shift, 1 of the other
+    single = [evaluate(Shifted(), [pair]).objects["boundary_f1"] for pair in (fine, coarse)]
+    both = evaluate(Shifted(), [fine, coarse])
+    assert single[0] == 1.0
+    assert single[1] < 0.6
+    assert list(both.table["boundary_f1"]) == single
+    assert both.objects["boundary_f1"] == pytest.approx(sum(single) / 2)
+    # the same pixels are a small particle of the one and a large one of the other
+    swapped = size_errors([mask, 0 * mask], [0 * mask, mask], [1.0, 4.0])
+    assert swapped.mean == pytest.approx(-0.75)
 
 
 def test_evaluate_refuses_what_cannot_be_scored():

@@ -79,7 +79,7 @@ class Evaluation:
     intervals
         For "particle_f1", "mean_image_f1" and "soft_macro_f1": value and bootstrap interval over images.
     objects
-        All images together: boundary_f1 (within 4 Å), average_precision and panoptic_quality of connected parts,
+        All images together: boundary_f1 (within 4 Å, or a pixel where that is more), average_precision and panoptic_quality of connected parts,
         count (found over true particles), diameter (relative error of the mean) and calibration_error.
     images
         What was scored: images, probabilities and masks.
@@ -172,7 +172,7 @@ def evaluate(
     maps, masks = [one.probability for one in scored], [one.mask for one in scored]
     intervals = bootstrap(maps, masks, threshold, Stream(len(listed)), resamples)
     together = _objects(scored, threshold)
-    sizes = size_errors(*_parts(scored, threshold))
+    sizes = size_errors(*_parts(scored, threshold), [one.pixel_size for one in scored])
     together |= {"count": sizes.count, "diameter": sizes.mean}
     return Evaluation(pd.DataFrame(rows), score(maps, masks, threshold), intervals, together, tuple(scored))
 
@@ -181,10 +181,10 @@ def _objects(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
     """Return the scores of outlines, of connected parts and of probabilities, of some images together."""
     hard = [one.probability >= threshold for one in scored]
     masks = [one.mask for one in scored]
-    tolerance = TOLERANCE / min(one.pixel_size for one in scored)
+    tolerances = [max(1.0, TOLERANCE / one.pixel_size) for one in scored]
     found, true = _parts(scored, threshold)
     return {
-        "boundary_f1": boundary_f1(hard, masks, max(1.0, tolerance)),
+        "boundary_f1": boundary_f1(hard, masks, tolerances),
         "average_precision": average_precision(found, true),
         "panoptic_quality": panoptic_quality(found, true),
         "calibration_error": calibration_error([one.probability for one in scored], masks),

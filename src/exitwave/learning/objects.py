@@ -23,7 +23,9 @@ __all__ = [
 ]
 
 
-def boundary_f1(found: Sequence[ArrayLike], masks: Sequence[ArrayLike], tolerance: float = 2.0) -> float:
+def boundary_f1(
+    found: Sequence[ArrayLike], masks: Sequence[ArrayLike], tolerance: float | Sequence[float] = 2.0
+) -> float:
     r"""Return the F1 of outlines: the share of outline pixels within a tolerance of the other outline.
 
     Precision is the share of found outline pixels no further than ``tolerance`` from a true one, recall the share of
@@ -34,7 +36,7 @@ def boundary_f1(found: Sequence[ArrayLike], masks: Sequence[ArrayLike], toleranc
     found, masks
         n arrays (y, x), bool.
     tolerance
-        Pixels.
+        Pixels; one number, or one for each image.
 
     Examples
     --------
@@ -46,11 +48,12 @@ def boundary_f1(found: Sequence[ArrayLike], masks: Sequence[ArrayLike], toleranc
     from scipy.ndimage import distance_transform_edt
 
     sums = np.zeros(4)
-    for one, other in _pairs(found, masks):
+    pairs = _pairs(found, masks)
+    for (one, other), reach in zip(pairs, np.broadcast_to(tolerance, len(pairs)).tolist(), strict=True):
         a, b = _outline(one), _outline(other)
         if a.any() and b.any():
-            sums[0] += np.count_nonzero(distance_transform_edt(~b)[a] <= tolerance)
-            sums[2] += np.count_nonzero(distance_transform_edt(~a)[b] <= tolerance)
+            sums[0] += np.count_nonzero(distance_transform_edt(~b)[a] <= reach)
+            sums[2] += np.count_nonzero(distance_transform_edt(~a)[b] <= reach)
         sums[1] += a.sum()
         sums[3] += b.sum()
     if sums[1] == 0 and sums[3] == 0:
@@ -188,7 +191,9 @@ class SizeErrors:
     distance: float
 
 
-def size_errors(found: Sequence[ArrayLike], true: Sequence[ArrayLike], pixel_size: float = 1.0) -> SizeErrors:
+def size_errors(
+    found: Sequence[ArrayLike], true: Sequence[ArrayLike], pixel_size: float | Sequence[float] = 1.0
+) -> SizeErrors:
     """Return errors of the distribution of equivalent diameters, all images together.
 
     Parameters
@@ -196,7 +201,7 @@ def size_errors(found: Sequence[ArrayLike], true: Sequence[ArrayLike], pixel_siz
     found, true
         n label maps (y, x).
     pixel_size
-        Length of a pixel, in whatever unit the distance is wanted.
+        Length of a pixel, in whatever unit the distance is wanted; one number, or one for each image.
 
     Examples
     --------
@@ -208,9 +213,10 @@ def size_errors(found: Sequence[ArrayLike], true: Sequence[ArrayLike], pixel_siz
     from scipy.stats import wasserstein_distance
 
     a, b = [], []
-    for one, other in _pairs(found, true):
-        a.append(_diameters(one) * pixel_size)
-        b.append(_diameters(other) * pixel_size)
+    pairs = _pairs(found, true)
+    for (one, other), length in zip(pairs, np.broadcast_to(pixel_size, len(pairs)).tolist(), strict=True):
+        a.append(_diameters(one) * length)
+        b.append(_diameters(other) * length)
     mine, theirs = np.concatenate(a), np.concatenate(b)
     if not mine.size or not theirs.size:
         return SizeErrors(float(mine.size / theirs.size) if theirs.size else float("nan"), float("nan"), float("nan"))
