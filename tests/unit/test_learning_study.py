@@ -78,8 +78,31 @@ def test_other_settings_under_the_same_name_are_refused(tmp_path, dataset, study
     other = study.replace(seeds=[1], training=TRAINING | {"epochs": 2})
     with pytest.raises(TrainingError, match="holds a network of other settings"):
         run_study(other, tmp_path, judges(dataset))
+    with pytest.raises(TrainingError, match="holds a network of other settings"):
+        run_study(study.replace(seeds=[1]), tmp_path, {"simulated": judges(dataset)["simulated"][:1]})
     with pytest.raises(TrainingError, match="no labelled micrographs"):
         run_study(study, tmp_path, {})
+
+
+def test_conditions_of_like_names_do_not_share_a_folder(tmp_path, dataset, study):
+    twins = {"dose > 1": {"where": "dose > 1e9"}, "dose < 1": {"where": "dose < 0"}}
+    result = run_study(study.replace(seeds=[1], conditions=twins), tmp_path, judges(dataset))
+    assert list(result.table["condition"]) == list(twins)
+
+
+def test_scores_that_no_image_counts_for_are_no_zeros():
+    study = Study(data="x", seeds=[1, 2], conditions={"a": {}, "b": {}})
+    scores = {("a", 1): 0.5, ("a", 2): None, ("b", 1): None, ("b", 2): None}
+    table = pd.DataFrame(
+        {"condition": name, "seed": seed, "images": "real", "mean_image_f1": value, "failed": False}
+        for (name, seed), value in scores.items()
+    )
+    result = StudyResult(table, study)
+    summary = result.summary("mean_image_f1").set_index("condition")
+    assert summary["median"]["a"] == 0.5
+    assert summary["runs"]["a"] == 2
+    assert np.isnan(summary["median"]["b"])
+    result.show("mean_image_f1")
 
 
 def test_a_study_is_checked_before_anything_runs(tmp_path):

@@ -53,13 +53,15 @@ class StudyResult:
         """Return one row per condition and set of images, failed runs counted as scores of 0.
 
         Columns: runs, failed, median, mean, sd, worst, best, and low and high, the 95 % bootstrap interval of the
-        median over seeds.
+        median over seeds. Scores that no image counts for are left out.
         """
         import pandas as pd
 
         rows = []
         for (condition, images), group in self.table.groupby(["condition", "images"], sort=False):
-            values = group[score].fillna(0.0).to_numpy(float)
+            values = group[score].dropna().to_numpy(float)
+            if not values.size:  # no image counts for this score
+                values = np.array([np.nan])
             stream = Stream(len(values)) / "bootstrap" / str(condition).replace("/", "|")
             draws = stream.generator().integers(len(values), size=(resamples, len(values)))
             low, high = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975])
@@ -67,7 +69,7 @@ class StudyResult:
                 {
                     "condition": condition,
                     "images": images,
-                    "runs": len(values),
+                    "runs": len(group),
                     "failed": int(group["failed"].sum()),
                     "median": float(np.median(values)),
                     "mean": float(values.mean()),
@@ -130,8 +132,10 @@ class StudyResult:
     def _columns(self, axes: Axes, rows: pd.DataFrame, score: str) -> None:
         for place, name in enumerate(self.study.conditions):
             values, failed = _values(rows, name, score)
-            spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)
+            spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(len(values))
             _dots(axes, place + spread, values, failed, _BLUE)
+            if not values.size:
+                continue
             axes.hlines(np.median(values), place - 0.28, place + 0.28, color="black", lw=1.5)
         axes.set_xticks(range(len(self.study.conditions)), list(self.study.conditions), rotation=25, ha="right")
         axes.set_xlim(-0.6, len(self.study.conditions) - 0.4)
@@ -147,7 +151,8 @@ class StudyResult:
             found = [_values(rows, name, score) for name in names]
             for place, (values, failed) in zip(where, found, strict=True):
                 _dots(axes, np.full(len(values), place), values, failed, colour)
-            scores = [values for values, _ in found]
+            known = np.array([values.size > 0 for values, _ in found])
+            scores, where = [values for values, _ in found if values.size], where[known]
             axes.fill_between(where, [v.min() for v in scores], [v.max() for v in scores], color=colour, alpha=0.15)
             axes.plot(where, [np.median(v) for v in scores], color=colour, lw=1.5, label=line or None)
         places = [condition.at for condition in conditions.values() if condition.at is not None]
@@ -160,7 +165,8 @@ class StudyResult:
 
 def _values(rows: pd.DataFrame, condition: str, score: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     mine = rows[rows["condition"] == condition]
-    return mine[score].fillna(0.0).to_numpy(float), mine["failed"].to_numpy(bool)
+    mine = mine[mine[score].notna()]
+    return mine[score].to_numpy(float), mine["failed"].to_numpy(bool)
 
 
 def _dots(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from exitwave.core import Progress, Reporter, TrainingError, identity
+from exitwave.core import ExitwaveError, Progress, Reporter, TrainingError, identity
 from exitwave.learning.evaluation import evaluate
 from exitwave.learning.metrics import Scores
 from exitwave.learning.study import Study
@@ -61,16 +62,21 @@ def run_study(
     Raises
     ------
     TrainingError
-        If there is nothing to judge with, or the folder holds other results under the same names.
+        If there is nothing to judge with, or the folder holds results of other settings, data or judges under
+        the same names.
     """
     if not judges or not all(len(pairs) for pairs in judges.values()):
         raise TrainingError("there are no labelled micrographs to judge the networks with; give one set or more.")
     home, start = Path(folder), time.perf_counter()
     plain = {name: [_plain(image, mask) for image, mask in pairs] for name, pairs in judges.items()}
+    judged = {name: _digest(pairs) for name, pairs in plain.items()}
+    settings = {name: _settings(study, name) for name in study.conditions}
+    contents = {folder: _content(folder) for folder in {str(one["data"]) for one in settings.values()}}
     tasks = []
     for name, seed in study.runs:
         place = home / f"{_file_name(name)}-{seed}"
-        key = identity({"study": _settings(study, name), "seed": seed, "judges": sorted(plain)})
+        content = contents[str(settings[name]["data"])]
+        key = identity({"study": settings[name], "seed": seed, "judges": judged, "content": content})
         if _read(place, key) is None:
             tasks.append((study, name, seed, place, key, plain, device))
     total = len(study.runs)
@@ -177,6 +183,24 @@ def _settings(study: Study, name: str) -> dict[str, Any]:
     return what | {"data": condition.data or study.data, "training": study.training_of(name).to_dict()}
 
 
+def _content(folder: str) -> str:
+    """Return the hash of a data set, or nothing where it cannot be read, as its runs will tell."""
+    from exitwave.dataset import Dataset
+
+    try:
+        return Dataset(folder).content
+    except ExitwaveError:
+        return ""
+
+
+def _digest(pairs: Pairs) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for (image, pixel_size), mask in pairs:
+        for array in (np.asarray(image), mask):
+            digest.update(f"{array.dtype}{array.shape}{pixel_size}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def _plain(image: Any, mask: Any) -> tuple[Any, Any]:
     pair = image if isinstance(image, tuple) else (image.array, image.known_pixel_size())
     return pair, np.asarray(mask) > 0
@@ -204,4 +228,6 @@ def _write(place: Path, key: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name)
+    """Return the name as files are called, another for every name."""
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    return plain if plain == name else f"{plain}-{identity(name)[:6]}"
