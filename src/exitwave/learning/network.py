@@ -77,7 +77,7 @@ class Network:
 
     @cached_property
     def identity(self) -> str:
-        """The hash of weights and record without the times, equal for equal networks."""
+        """The hash of weights, architecture, normalisation and pixel size: of all that decides what it says."""
         digest = hashlib.blake2b(digest_size=16)
         for name, value in sorted(self.module.state_dict().items()):
             digest.update(name.encode() + value.contiguous().cpu().numpy().tobytes())
