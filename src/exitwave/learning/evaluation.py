@@ -79,8 +79,9 @@ class Evaluation:
     intervals
         For "particle_f1", "mean_image_f1" and "soft_macro_f1": value and bootstrap interval over images.
     objects
-        All images together: boundary_f1 (within 4 Å, or a pixel where that is more), average_precision and panoptic_quality of connected parts,
-        count (found over true particles), diameter (relative error of the mean) and calibration_error.
+        All images together: boundary_f1 (within 4 Å, or a pixel where that is more), average_precision and
+        panoptic_quality of connected parts, count (found over true particles), diameter (relative error of the mean)
+        and calibration_error.
     images
         What was scored: images, probabilities and masks.
     """
