@@ -108,7 +108,8 @@ def drop_contacts(
     return first_come(
         grid.fractional,
         np.where(joined[grains], 0, grid.images).astype(grid.images.dtype) if joined.any() else grid.images,
-        kinds[numbers],
+        np.ascontiguousarray(numbers, dtype=np.int32),
+        kinds,
         np.ascontiguousarray(grains, dtype=np.int32),
         grid.cell,
         grid.pbc,

@@ -45,16 +45,13 @@ class Grid:
         """Return the grid for neighbours within ``cutoff``, Å; positions may lie outside the cell."""
         inverse: Array = np.asarray(np.linalg.inv(cell), dtype=np.float64)
         repeats = np.array(pbc, dtype=bool)
-        fractional, images, low, span = _folded(np.ascontiguousarray(positions), inverse, repeats)
+        fractional, images, span = _folded(np.ascontiguousarray(positions), inverse, repeats)
         heights = span / np.linalg.norm(inverse, axis=0)
         shape = np.maximum(np.floor(heights / cutoff), 1).astype(np.int64)
         while shape.prod() > MOST_CELLS:
             shape = np.maximum(shape // 2, 1)  # a coarser grid for a vast, thin scene
         steps = np.ceil(cutoff / (heights / shape))
         reach = np.where(repeats, steps, np.minimum(steps, shape - 1)).astype(np.int64)
-        if (low != 0).any() or (span != 1).any():
-            fractional -= low
-            fractional /= span
         return cls(
             fractional=fractional,
             images=images,
@@ -66,29 +63,33 @@ class Grid:
 
 
 @compiled
-def _folded(positions: Array, inverse: Array, repeats: NDArray[np.bool_]) -> tuple[Array, Ints, Array, Array]:
-    """Return fractional coordinates within one period, the periods, and where those begin and how far they go."""
+def _folded(positions: Array, inverse: Array, repeats: NDArray[np.bool_]) -> tuple[Array, Ints, Array]:
+    """Return coordinates within one period, in units of how far they go, the periods, and how far that is."""
     count = len(positions)
     fractional, images = np.empty((count, 3)), np.zeros((count, 3), dtype=np.int32)
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    low, span = np.zeros(3), np.ones(3)
+    for axis in range(3):
+        if not repeats[axis]:
+            begin, end = np.inf, -np.inf
+            for a in range(count):
+                f = _along(positions, a, inverse, axis)
+                begin, end = min(begin, f), max(end, f)
+            low[axis], span[axis] = begin, max(end - begin, 1e-9) * (1 + 1e-12)
     for a in range(count):
         for axis in range(3):
-            f = (
-                positions[a, 0] * inverse[0, axis]
-                + positions[a, 1] * inverse[1, axis]
-                + positions[a, 2] * inverse[2, axis]
-            )
+            f = _along(positions, a, inverse, axis)
             if repeats[axis]:
                 shift = np.floor(f)
                 images[a, axis] = int(shift)
-                f -= shift
+                fractional[a, axis] = f - shift
             else:
-                low[axis], high[axis] = min(low[axis], f), max(high[axis], f)
-            fractional[a, axis] = f
-    span = np.ones(3)
-    for axis in range(3):
-        if repeats[axis]:
-            low[axis] = 0.0
-        else:
-            span[axis] = max(high[axis] - low[axis], 1e-9) * (1 + 1e-12)
-    return fractional, images, low, span
+                fractional[a, axis] = (f - low[axis]) / span[axis]
+    return fractional, images, span
+
+
+@compiled
+def _along(positions: Array, a: int, inverse: Array, axis: int) -> float:
+    """Return the coordinate of an atom along a cell vector."""
+    return float(
+        positions[a, 0] * inverse[0, axis] + positions[a, 1] * inverse[1, axis] + positions[a, 2] * inverse[2, axis]
+    )

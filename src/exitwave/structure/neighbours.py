@@ -17,6 +17,7 @@ NOBODY, SEVERAL = -1, -2
 def first_come(
     fractional: Array,
     images: Ints,
+    numbers: Ints,
     kinds: Ints,
     grains: Ints,
     cell: Array,
@@ -36,8 +37,10 @@ def first_come(
         Positions in units of ``cell``, within [0, 1], shape (atoms, 3).
     images
         How many cells each atom was shifted back by, shape (atoms, 3).
-    kinds, grains
-        Element and grain indices, shape (atoms,).
+    numbers, kinds
+        Atomic numbers, shape (atoms,), and the row of ``limits`` of each.
+    grains
+        Grain indices, shape (atoms,).
     cell
         Rows are the vectors of the gridded cell, Å.
     pbc
@@ -52,132 +55,87 @@ def first_come(
     bodies, within
         The object of each grain, and the least distances between grains of one object where these are smaller, Å.
     """
-    atoms = len(fractional)
     cells = shape[0] * shape[1] * shape[2]
-    heads = np.full(cells, -1, dtype=np.int32)
-    following = np.full(atoms, -1, dtype=np.int32)
-    # whose atoms a cell of the grid holds: a grain in one of its images, NOBODY or SEVERAL
-    owners = np.full(cells, NOBODY, dtype=np.int64)
-    stays = np.ones(atoms, dtype=np.bool_)
-    place = np.empty(3, dtype=np.int64)
-    # whose atoms all cells within reach hold: where all are of one grain, nobody is in another's way
-    slots, around = np.empty(atoms, dtype=np.int32), np.full(cells, NOBODY, dtype=np.int64)
-    for a in range(atoms):
+    # whose atoms a cell of the grid holds, a grain in one of its images, NOBODY or SEVERAL; then all within reach
+    slots, around = np.empty(len(fractional), dtype=np.int32), np.full(cells, NOBODY, dtype=np.int64)
+    for a in range(len(fractional)):
         slot = 0
         for axis in range(3):
             slot = slot * shape[axis] + min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
         slots[a] = slot
         around[slot] = _both(around[slot], _owner(grains[a], images[a, 0], images[a, 1], images[a, 2]))
     around = _spread(_spread(_spread(around, shape, 0, reach, pbc), shape, 1, reach, pbc), shape, 2, reach, pbc)
-    for a in range(atoms):
-        slot = slots[a]
-        own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
-        if around[slot] == own:
-            following[a] = heads[slot]
-            heads[slot] = a
-            owners[slot] = own
-            continue
-        place[0], place[1], place[2] = slot // (shape[1] * shape[2]), slot // shape[2] % shape[1], slot % shape[2]
+    # where all atoms within reach are of one grain, nobody is in another's way
+    atoms = 0
+    for a in range(len(fractional)):
+        if around[slots[a]] != _owner(grains[a], images[a, 0], images[a, 1], images[a, 2]):
+            atoms += 1
+    met, own, places = np.empty(atoms, dtype=np.int64), np.empty(atoms, dtype=np.int64), np.empty((atoms, 3))
+    sorts = np.empty(atoms, dtype=np.int64)
+    atoms = 0
+    for a in range(len(fractional)):
+        whose = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
+        if around[slots[a]] != whose:
+            met[atoms], own[atoms], sorts[atoms] = a, whose, kinds[numbers[a]]
+            for axis in range(3):
+                places[atoms, axis] = fractional[a, axis]
+            atoms += 1
+    owners, heads = np.full(cells, NOBODY, dtype=np.int64), np.full(cells, -1, dtype=np.int64)
+    following = np.full(atoms, -1, dtype=np.int64)
+    stays = np.ones(len(fractional), dtype=np.bool_)
+    for m in range(atoms):
+        a, home = met[m], np.int64(slots[met[m]])
+        place_i, place_j, place_k = home // (shape[1] * shape[2]), home // shape[2] % shape[1], home % shape[2]
+        grain, kind, free = grains[a], sorts[m], True
         for di in range(-reach[0], reach[0] + 1):
-            i, u = _folded(place[0] + di, shape[0])
-            if (u != 0 and not pbc[0]) or not stays[a]:
+            i, u = _folded(place_i + di, shape[0])
+            if (u != 0 and not pbc[0]) or not free:
                 continue
             for dj in range(-reach[1], reach[1] + 1):
-                j, v = _folded(place[1] + dj, shape[1])
-                if (v != 0 and not pbc[1]) or not stays[a]:
+                j, v = _folded(place_j + dj, shape[1])
+                if (v != 0 and not pbc[1]) or not free:
                     continue
                 for dk in range(-reach[2], reach[2] + 1):
-                    k, w = _folded(place[2] + dk, shape[2])
-                    if w != 0 and not pbc[2]:
-                        continue
+                    k, w = _folded(place_k + dk, shape[2])
                     slot = (i * shape[1] + j) * shape[2] + k
-                    # atoms of one grain as they were laid down are as far apart as their generator says
-                    joined = seamless[grains[a]]
-                    together = _owner(
-                        grains[a],
-                        images[a, 0] + (0 if joined[0] else u),
-                        images[a, 1] + (0 if joined[1] else v),
-                        images[a, 2] + (0 if joined[2] else w),
-                    )
-                    if owners[slot] == NOBODY or owners[slot] == together:
+                    holder = owners[slot]
+                    if holder == NOBODY or (w != 0 and not pbc[2]):
                         continue
-                    b = heads[slot]
-                    while b >= 0:
-                        if _owner(grains[b], images[b, 0], images[b, 1], images[b, 2]) != together:
-                            f = fractional[b, 0] + u - fractional[a, 0]
-                            g = fractional[b, 1] + v - fractional[a, 1]
-                            h = fractional[b, 2] + w - fractional[a, 2]
+                    # atoms of one grain as they were laid down are as far apart as their generator says
+                    together = own[m]
+                    if u != 0 or v != 0 or w != 0:
+                        together = _owner(
+                            grain,
+                            images[a, 0] + (0 if seamless[grain, 0] else u),
+                            images[a, 1] + (0 if seamless[grain, 1] else v),
+                            images[a, 2] + (0 if seamless[grain, 2] else w),
+                        )
+                    if holder == together:
+                        continue
+                    n = heads[slot]
+                    while n >= 0:
+                        if own[n] != together:
+                            f = places[n, 0] + u - places[m, 0]
+                            g = places[n, 1] + v - places[m, 1]
+                            h = places[n, 2] + w - places[m, 2]
                             square = 0.0
                             for axis in range(3):
                                 x = f * cell[0, axis] + g * cell[1, axis] + h * cell[2, axis]
                                 square += x * x
-                            limit = limits[kinds[a], kinds[b]]
-                            if grains[a] != grains[b] and bodies[grains[a]] == bodies[grains[b]]:
-                                limit = min(limit, within[kinds[a], kinds[b]])
+                            limit, other = limits[kind, sorts[n]], grains[met[n]]
+                            if grain != other and bodies[grain] == bodies[other]:
+                                limit = min(limit, within[kind, sorts[n]])
                             if square < limit * limit:
-                                stays[a] = False
+                                free = False
                                 break
-                        b = following[b]
-                    if not stays[a]:
+                        n = following[n]
+                    if not free:
                         break
-        if stays[a]:
-            slot = slots[a]
-            following[a] = heads[slot]
-            heads[slot] = a
-            owners[slot] = own if owners[slot] == NOBODY or owners[slot] == own else SEVERAL
+        stays[a] = free
+        if free:
+            following[m], heads[home] = heads[home], m
+            owners[home] = _both(owners[home], own[m])
     return stays
-
-
-@compiled
-def _mixed(
-    fractional: Array,
-    images: Ints,
-    grains: Ints,
-    shape: NDArray[np.int64],
-    reach: NDArray[np.int64],
-    pbc: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Return which cells of the grid have atoms of another grain, or of another image, within reach."""
-    held = np.full(shape[0] * shape[1] * shape[2], NOBODY, dtype=np.int64)
-    place = np.empty(3, dtype=np.int64)
-    for a in range(len(fractional)):
-        for axis in range(3):
-            place[axis] = min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
-        slot = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
-        own = _owner(grains[a], images[a, 0], images[a, 1], images[a, 2])
-        held[slot] = own if held[slot] == NOBODY or held[slot] == own else SEVERAL
-    mixed = np.zeros(len(held), dtype=np.bool_)
-    for i in range(shape[0]):
-        for j in range(shape[1]):
-            for k in range(shape[2]):
-                slot = (i * shape[1] + j) * shape[2] + k
-                own = held[slot]
-                if own == NOBODY:
-                    continue
-                found = own == SEVERAL
-                for di in range(-reach[0], reach[0] + 1):
-                    if found:
-                        break
-                    for dj in range(-reach[1], reach[1] + 1):
-                        if found:
-                            break
-                        for dk in range(-reach[2], reach[2] + 1):
-                            p, q, r = i + di, j + dj, k + dk
-                            inside = 0 <= p < shape[0] and 0 <= q < shape[1] and 0 <= r < shape[2]
-                            if inside:
-                                other = held[(p * shape[1] + q) * shape[2] + r]
-                                found = other not in (NOBODY, own)
-                            else:
-                                # beyond a border that repeats there may be anything
-                                found = (
-                                    ((0 <= p < shape[0]) or pbc[0])
-                                    and ((0 <= q < shape[1]) or pbc[1])
-                                    and ((0 <= r < shape[2]) or pbc[2])
-                                )
-                            if found:
-                                break
-                mixed[slot] = found
-    return mixed
 
 
 @compiled

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, Ints, Mask, frozen
@@ -130,9 +130,10 @@ class Scene:
             for number, part in enumerate(item.parts):
                 box = self._box(part)
                 atoms = part.atoms(source / index / number, box)
-                reach = _box_around(atoms.positions)
-                for other, bounds in earlier:
-                    covered = self._covered(other, bounds, atoms.positions, reach)
+                if earlier and len(atoms):
+                    reach, covered = _box_around(atoms.positions), np.zeros(len(atoms), dtype=np.bool_)
+                    for other, bounds in earlier:
+                        covered[self._covered(other, bounds, atoms.positions, reach)] = True
                     if covered.any():
                         atoms = atoms.select(~covered)
                 made.append(atoms)
@@ -209,13 +210,14 @@ class Scene:
                 if self.pbc[axis] and (reach[0, axis] < -EDGE or reach[1, axis] + EDGE >= 1):
                     periods = np.floor(positions @ inverse[:, axis] + EDGE)
                     positions = positions - periods[:, None] * cell[axis]
+        stay = np.flatnonzero(kept)
         return Structure(
-            positions=positions[kept],
-            numbers=numbers[kept],
+            positions=positions.take(stay, axis=0),
+            numbers=numbers.take(stay),
             cell=cell,
-            objects=objects[kept],
-            grains=grains[kept],
-            thermal=thermal[kept],
+            objects=objects.take(stay),
+            grains=grains.take(stay),
+            thermal=thermal.take(stay),
             names=self.names,
             roles=tuple(item.role for item in self.objects),
             pbc=self.pbc,
@@ -234,13 +236,10 @@ class Scene:
                     high[axis], periodic[axis] = low[axis] + length, True
         return Bounds(low, high, (periodic[0], periodic[1], periodic[2]))
 
-    def _covered(self, other: Volume, bounds: Array, positions: Array, reach: Bounds) -> Mask:
-        """Return which positions (in ``reach``) lie in the region of another volume (in ``bounds``) or its images."""
-        from exitwave.structure.regions.inside import in_box
+    def _covered(self, other: Volume, bounds: Array, positions: Array, reach: Bounds) -> NDArray[np.int64]:
+        """Return the positions (in ``reach``) in the region of another volume (in ``bounds``) or its images."""
+        from exitwave.structure.regions.inside import candidates
 
-        covered: Mask = np.zeros(len(positions), dtype=bool)
-        if not len(positions):
-            return covered
         cell = np.asarray(self.cell)
         low, high = bounds
         shifts = [np.zeros(3)]
@@ -251,11 +250,14 @@ class Scene:
             last = np.floor(fractional.max(axis=0) - corners.min(axis=0) + EDGE)
             ranges = [range(int(a), int(b) + 1) if p else (0,) for a, b, p in zip(first, last, self.pbc, strict=True)]
             shifts = [np.array(shift) @ cell for shift in product(*ranges)]
+        normals, offsets = other.region.planes()
+        normals, offsets = np.ascontiguousarray(normals), offsets + max(other.tolerance, 0.0) + 1e-3
+        covered = [np.empty(0, dtype=np.int64)]
         for shift in shifts:
-            near = np.flatnonzero(in_box(positions, low - 1e-3 + shift, high + 1e-3 + shift))
+            near = candidates(positions, low - 1e-3 + shift, high + 1e-3 + shift, normals, offsets + normals @ shift)
             if len(near):
-                covered[near] |= other.region.contains(positions[near] - shift, other.tolerance)
-        return covered
+                covered.append(near[other.region.contains(positions.take(near, axis=0) - shift, other.tolerance)])
+        return np.concatenate(covered)
 
     def _inside(self, positions: Array, objects: Ints) -> Mask:
         """Return which atoms are not cut off; raise if some stick out of a face without repetition."""
@@ -283,7 +285,8 @@ class Scene:
 
 
 def _box_around(positions: Array) -> Bounds:
+    from exitwave.structure.regions.inside import reach_in
+
     if not len(positions):
         return Bounds(np.zeros(3), np.zeros(3))
-    ends = np.array([(positions[:, axis].min(), positions[:, axis].max()) for axis in range(3)])
-    return Bounds(ends[:, 0], ends[:, 1])
+    return Bounds(*reach_in(positions, np.eye(3)))

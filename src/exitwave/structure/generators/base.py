@@ -55,7 +55,8 @@ class Atoms:
 
     def select(self, mask: NDArray[np.bool_] | NDArray[np.intp]) -> Atoms:
         """Return the atoms that a mask or an array of indices picks."""
-        return Atoms(self.positions[mask], self.numbers[mask], self.thermal[mask])
+        rows = np.flatnonzero(mask) if mask.dtype == np.bool_ else mask  # quicker than picking by a mask
+        return Atoms(self.positions.take(rows, axis=0), self.numbers.take(rows), self.thermal.take(rows))
 
     def moved(self, transform: Transform) -> Atoms:
         """Return the atoms carried along by a transform."""

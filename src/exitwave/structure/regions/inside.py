@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from exitwave.structure.arrays import Array
 from exitwave.structure.compiled import compiled
 
-__all__ = ["behind_planes", "in_box", "reach_in"]
+__all__ = ["behind_planes", "candidates", "reach_in"]
 
 
 @compiled
@@ -25,15 +25,22 @@ def behind_planes(points: Array, normals: Array, offsets: Array) -> NDArray[np.b
 
 
 @compiled
-def in_box(points: Array, low: Array, high: Array) -> NDArray[np.bool_]:
-    """Return for each point (points, 3) whether it is between two corners."""
-    inside = np.ones(len(points), dtype=np.bool_)
+def candidates(points: Array, low: Array, high: Array, normals: Array, offsets: Array) -> NDArray[np.int64]:
+    """Return the indices of the points (points, 3) between two corners with n·x ≤ offset for all planes."""
+    found, count = np.empty(len(points), dtype=np.int64), 0
     for i in range(len(points)):
-        for axis in range(3):
-            if points[i, axis] < low[axis] or points[i, axis] > high[axis]:
-                inside[i] = False
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        if x < low[0] or x > high[0] or y < low[1] or y > high[1] or z < low[2] or z > high[2]:
+            continue
+        inside = True
+        for k in range(len(normals)):
+            if normals[k, 0] * x + normals[k, 1] * y + normals[k, 2] * z > offsets[k]:
+                inside = False
                 break
-    return inside
+        if inside:
+            found[count] = i
+            count += 1
+    return found[:count].copy()
 
 
 @compiled
