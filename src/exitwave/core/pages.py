@@ -40,7 +40,7 @@ class Section:
     title: str
     text: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict)
-    rows: Sequence[Mapping[str, Any]] = ()
+    rows: Sequence[Mapping[Any, Any]] = ()
     code: str = ""
 
 
@@ -96,6 +96,7 @@ def _encoded(figure: Figure) -> str:
 
 
 def _cell(value: Any) -> dict[str, Any]:
+    value = value.item() if hasattr(value, "item") else value  # of numpy
     if isinstance(value, bool) or value is None:
         return {"text": {True: "yes", False: "no", None: "–"}[value], "number": False}
     if isinstance(value, int):

@@ -32,7 +32,6 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
         {"score": name, "value": value, "from": float("nan"), "to": float("nan")}
         for name, value in evaluation.objects.items()
     ]
-    rows = [{str(name): _plain(value) for name, value in row.items()} for row in evaluation.table.to_dict("records")]
     sections = [
         Section(
             "All images together",
@@ -46,7 +45,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
             "Image by image",
             f"Orange: the network. Blue, dashed: the mask. {len(scored)} images.",
             figures={one.name: outlines(one) for one in scored},
-            rows=rows,
+            rows=evaluation.table.to_dict("records"),
         ),
         Section(
             "Probabilities",
@@ -102,7 +101,3 @@ def thresholds(scored: tuple[Scored, ...]) -> Figure:
     axes.set(xlabel="threshold", ylabel="particle F1, pooled", xlim=(0, 1), ylim=(0, 1))
     axes.grid(alpha=0.3)
     return figure
-
-
-def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value

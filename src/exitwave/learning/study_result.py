@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
@@ -114,10 +114,10 @@ class StudyResult:
                 "low and high are the ends of the 95 % interval that resampled seeds give the median of particle F1. "
                 "Failed networks count with a score of 0.",
                 figures=figures,
-                rows=_rows(summary),
+                rows=summary.to_dict("records"),
             ),
-            Section("Networks", rows=_rows(self.table.drop(columns="error"))),
-            Section("Failures", rows=_rows(errors[["condition", "seed", "error"]])),
+            Section("Networks", rows=self.table.drop(columns="error").to_dict("records")),
+            Section("Failures", rows=errors[["condition", "seed", "error"]].to_dict("records")),
             Section("The study", code=yaml.safe_dump(self.study.to_dict(), sort_keys=False, allow_unicode=True)),
         ]
         picture = figures["particle_f1, every network a dot"]
@@ -174,10 +174,3 @@ def _dots(
 ) -> None:
     axes.plot(where[~failed], values[~failed], "o", ms=5, color=colour, alpha=0.8)
     axes.plot(where[failed], values[failed], "x", ms=6, color=_RED)
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): value.item() if isinstance(value, np.generic) else value for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -63,9 +63,9 @@ def write_report(
             "Medians with 90 % intervals. The share is the width of the interval in shares of the prior; what is "
             "near 1 the micrographs do not tell, and its prior stays.",
             figures={"Estimates": _estimates(result.estimates)},
-            rows=_rows(result.estimates),
+            rows=result.estimates.to_dict("records"),
         ),
-        Section("Lattice spacings", rows=_rows(result.lattice.head(60))),
+        Section("Lattice spacings", rows=result.lattice.head(60).to_dict("records")),
         Section("The calibrated recipe", code=result.recipe.to_yaml()),
     ]
     lead = f"{len(micrographs)} micrographs, none of them labelled. {result!r}"
@@ -139,10 +139,3 @@ def _estimates(table: pd.DataFrame) -> Figure:
         axes.set_xticks(places, labels, rotation=40, ha="right", fontsize=8)
         axes.grid(axis="y", alpha=0.3)
     return figure
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): value.item() if isinstance(value, np.generic) else value for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
