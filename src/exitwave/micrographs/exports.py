@@ -122,6 +122,8 @@ def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
     MicrographError
         If the name ends otherwise, or the file cannot be written.
     """
+    from exitwave.dataset.formats.hyperspy import signal
+
     path = Path(path)
     if path.suffix != ".hspy":
         raise MicrographError(f"the HyperSpy file is {path.name}; its name ends in .hspy.")
@@ -134,38 +136,12 @@ def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
     }
     data = np.stack([np.asarray(array, np.float32) for array in maps.values()])
     scale, units = (1.0, "px") if micrograph.pixel_size is None else (micrograph.pixel_size / 10, "nm")
-    steps = {"map": ("", 1.0), "y": (units, scale), "x": (units, scale)}
-    axes = [
-        {
-            "_type": "UniformDataAxis",
-            "name": name,
-            "size": size,
-            "units": unit,
-            "scale": step,
-            "offset": 0.0,
-            "navigate": name == "map",
-            "is_binned": False,
-        }
-        for (name, (unit, step)), size in zip(steps.items(), data.shape, strict=True)
-    ]
-    signal = {
-        "data": data,
-        "axes": axes,
-        "metadata": {
-            "General": {"title": micrograph.name or "micrograph"},
-            "Signal": {"signal_type": ""},
-            "exitwave": {"maps": list(maps)},
-        },
-        "original_metadata": {},
-        "attributes": {"_lazy": False, "ragged": False},
-        "learning_results": {},
-        "models": [],
-        "package_info": {"package": "exitwave", "package_version": ""},
-        "tmp_parameters": {},
-    }
+    count, height, width = data.shape
+    axes = {"map": (count, "", 1.0), "y": (height, units, scale), "x": (width, units, scale)}
+    made = signal(data, axes, micrograph.name or "micrograph", {"exitwave": {"maps": list(maps)}})
     writer: Any = import_module("rsciio.hspy").file_writer
     # the writer goes by the name's ending, which that of a temporary file is not
-    return write_whole(path, lambda file: _renamed(writer, signal, file), error=MicrographError, parents=True)
+    return write_whole(path, lambda file: _renamed(writer, made, file), error=MicrographError, parents=True)
 
 
 def _renamed(writer: Any, signal: dict[str, Any], file: Path) -> None:

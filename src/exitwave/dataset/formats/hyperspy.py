@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +26,7 @@ from exitwave.dataset.samples import Sample
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
 
-__all__ = ["HyperSpy"]
+__all__ = ["HyperSpy", "signal"]
 
 
 class HyperSpy(Format):
@@ -55,8 +55,9 @@ class HyperSpy(Format):
             for name, kind in kinds.items():
                 # the head first, of no data; then the stack, image by image, so that memory stays flat
                 title = name if name != "images" else "HRTEM images"
-                signal = _signal(np.zeros((1, 1, 1), kind), (len(data), height, width), size, title)
-                writer(str(folder / f"{name}.hspy"), signal, show_progressbar=False)
+                axes = {"image": (len(data), "", 1.0), "y": (height, "nm", size / 10), "x": (width, "nm", size / 10)}
+                head = signal(np.zeros((1, 1, 1), kind), axes, title)
+                writer(str(folder / f"{name}.hspy"), head, show_progressbar=False)
             files = {name: h5py.File(folder / f"{name}.hspy", "r+") for name in kinds}
             try:
                 stacks = {name: _resized(file, (len(data), height, width)) for name, file in files.items()}
@@ -128,25 +129,48 @@ def _resized(file: Any, shape: tuple[int, ...]) -> Any:
     return experiment.create_dataset("data", shape, kind, chunks=chunks, compression="gzip", compression_opts=1)
 
 
-def _signal(data: NDArray[Any], shape: tuple[int, int, int], size: float, title: str) -> dict[str, Any]:
-    names = ("image", "y", "x")
-    axes = [
+def signal(
+    data: NDArray[Any],
+    axes: Mapping[str, tuple[int, str, float]],
+    title: str,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a ``Signal2D`` as rosettasciio writes it; the first axis is to navigate by.
+
+    Parameters
+    ----------
+    data
+        The array.
+    axes
+        Size, unit and step by name.
+    title
+        Its title.
+    metadata
+        More of it.
+
+    Examples
+    --------
+    >>> made = signal(np.zeros((1, 2, 2)), {"n": (1, "", 1.0), "y": (2, "nm", 0.02), "x": (2, "nm", 0.02)}, "images")
+    >>> [axis["navigate"] for axis in made["axes"]]
+    [True, False, False]
+    """
+    listed = [
         {
             "_type": "UniformDataAxis",
             "name": name,
-            "size": count,
-            "units": "" if name == "image" else "nm",
-            "scale": 1.0 if name == "image" else size / 10,
+            "size": size,
+            "units": unit,
+            "scale": step,
             "offset": 0.0,
-            "navigate": name == "image",
+            "navigate": place == 0,
             "is_binned": False,
         }
-        for name, count in zip(names, shape, strict=True)
+        for place, (name, (size, unit, step)) in enumerate(axes.items())
     ]
     return {
         "data": data,
-        "axes": axes,
-        "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}},
+        "axes": listed,
+        "metadata": {"General": {"title": title}, "Signal": {"signal_type": ""}, **(metadata or {})},
         "original_metadata": {},
         "attributes": {"_lazy": False, "ragged": False},
         "learning_results": {},
