@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import DatasetError
 from exitwave.dataset.executors import Event, Job, one_thread_environment
+from exitwave.dataset.samples import one_thread
 from exitwave.dataset.shards import ShardWriter, shard_name
 from exitwave.dataset.work import Result, make_structure, shard_notes, structures_of_shard
 from exitwave.structure import Structure
@@ -218,7 +219,8 @@ class FedExecutor:
         seconds: dict[str, float] = {}
         failures = 0
         before = feed.waited
-        with ShardWriter(job.folder / "shards" / shard_name(number)) as writer, _Packer(writer) as packer:
+        path = job.folder / "shards" / shard_name(number)
+        with one_thread(), ShardWriter(path) as writer, _Packer(writer) as packer:
             for index in structures_of_shard(job.recipe, number):
                 result = make_structure(job.recipe, index, job.device, feed.take(index))
                 for stage, spent in result.seconds.items():
