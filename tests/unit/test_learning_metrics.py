@@ -90,10 +90,8 @@ def test_evaluate_gives_rows_scores_and_intervals():
 
 def test_images_of_other_pixel_sizes_are_judged_by_their_own():
     mask = np.roll(square(20), (22, 22), axis=(0, 1))
-    fine, coarse = (
-        ((mask, 1.0), mask),
-        ((mask, 4.0), mask),
-    )  # 4 Å are 4 pixels of the one, as the shift, 1 of the other
+    # 4 Å are 4 pixels of the one, which is the shift, and 1 of the other
+    fine, coarse = ((mask, 1.0), mask), ((mask, 4.0), mask)
     single = [evaluate(Shifted(), [pair]).objects["boundary_f1"] for pair in (fine, coarse)]
     both = evaluate(Shifted(), [fine, coarse])
     assert single[0] == 1.0
