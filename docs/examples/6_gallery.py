@@ -16,6 +16,7 @@ from exitwave.structure import Box, Crystal, HalfSpace, Scene, Sphere, Union, Vo
 from exitwave.structure.prefabs import (
     agglomerate,
     alloy,
+    coincident_field,
     core_shell,
     cube,
     cuboctahedron,
@@ -147,6 +148,7 @@ grains = core_shell(
     directions=np.vstack([np.eye(3), -np.eye(3)]),
 )  # fmt: skip
 field, mos2 = (70, 70), layered("MoS2", (70, 70), 2)
+moire = np.array([2, 3]) * coincident_field("graphite", 6)
 assemblies = {
     "core_shell, off-centre (cut)": built(Union([part.within(half) for part in shell.parts])),
     "core_shell, 7 grains (cut)": by_grain(built(Union([part.within(half) for part in grains.parts]))),
@@ -157,7 +159,7 @@ assemblies = {
         island("Au", habit(material("Au")), 16, at=(35, 35), face=mos2.bounds()[1, 2]), mos2, field=field
     ),
     "layered, ripples": built(layered("h-BN", field, 1, ripple=1.5, stream=Stream(1)), field=field),
-    "twisted_bilayer 6°": built(twisted_bilayer("graphite", field, 6), field=field),
+    "twisted_bilayer 6°": built(twisted_bilayer("graphite", moire, 6), field=moire),
 }
 pictures(assemblies, columns=4)
 

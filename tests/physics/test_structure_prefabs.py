@@ -19,9 +19,11 @@ from exitwave.structure import (
     uniform_quaternion,
 )
 from exitwave.structure.analysis import CLASSES, common_neighbour_classes, neighbours
+from exitwave.structure.families import Layers
 from exitwave.structure.prefabs import (
     agglomerate,
     alloy,
+    coincident_field,
     core_shell,
     cube,
     decahedron,
@@ -228,7 +230,7 @@ def test_spinel_shell_of_six_grains_is_laid_onto_its_core():
 
 def test_sheets_go_on_across_the_border_at_any_twist():
     for angle in (0.0, 3.7, 21.8):
-        pair = twisted_bilayer("graphite", (62, 55), angle).translated((0, 0, 4))
+        pair = twisted_bilayer("graphite", (62, 55), angle, within=2).translated((0, 0, 4))
         made = Scene([pair], (62, 55, 12), minimum_distance=2.0).build(seed=1)
         assert (neighbours(made, 1.6).counts == 3).all()
         assert len(made) == pytest.approx(2 * 62 * 55 * 2 / (2.4612**2 * 0.75**0.5), rel=0.04)
@@ -248,6 +250,42 @@ def test_sheets_go_on_across_the_border_at_any_twist():
     ):
         with pytest.raises(StructureError, match=words):
             make()
+
+
+@pytest.mark.parametrize("angle", [1.1, 6.0, 21.8])
+def test_a_twist_is_the_one_that_was_asked_for_or_refused(angle):
+    field = coincident_field("graphite", angle)
+    pair = twisted_bilayer("graphite", field, angle)
+    lower, upper = (part.generator.generator.lattice[:2, :2] for part in pair.parts)
+    between = np.linalg.solve(lower, upper).T
+    assert np.degrees(np.arctan2(between[1, 0], between[0, 0])) == pytest.approx(angle, abs=0.1)
+    own = [np.linalg.svd(np.linalg.solve(Crystal("graphite").lattice[:2, :2], sheet))[1] for sheet in (lower, upper)]
+    assert np.allclose(own, 1.0, atol=2e-3)  # hardly strained
+    free = twisted_bilayer("graphite", (60, 60), angle, periodic=False)
+    lower, upper = (part.generator.lattice[0] for part in free.parts)
+    assert np.degrees(np.arccos(lower @ upper / (lower @ lower))) == pytest.approx(angle)
+    if angle < 20:
+        with pytest.raises(StructureError, match="sheets that repeat are turned by"):
+            twisted_bilayer("graphite", (60, 60), angle)
+
+
+def test_the_catalog_tells_the_twist_that_the_field_allows():
+    spec = Layers(material="graphite", sheets=2, twist=7.3, spin=0, field=60).draw(Stream(1))
+    stack = spec.stack(Stream(2))
+    lower, upper = (part.generator.generator.lattice[:2, :2] for part in stack.parts)
+    real = np.degrees(
+        np.subtract(
+            *(
+                np.arctan2(m[1, 0] - m[0, 1], m[0, 0] + m[1, 1])
+                for m in (np.linalg.solve(Crystal("graphite").lattice[:2, :2], sheet).T for sheet in (upper, lower))
+            )
+        )
+    )
+    assert spec.summary()["twist"] == pytest.approx(real)
+    assert abs(real - 7.3) > 0.3
+    assert spec.replace(periodic=False).summary()["twist"] == 7.3
+    with pytest.raises(StructureError, match="which is vacuum"):
+        layered("graphene", (30, 30), 2)
 
 
 @pytest.mark.parametrize("side", ["exit", "entrance"])

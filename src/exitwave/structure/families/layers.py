@@ -24,6 +24,7 @@ from exitwave.structure.families.base import Family
 from exitwave.structure.families.on_film import height_on, squared, staged
 from exitwave.structure.families.particles import Share
 from exitwave.structure.families.parts import CrystalName, Film, Length, words
+from exitwave.structure.prefabs.fitting import turned
 from exitwave.structure.prefabs.sheets import layered
 from exitwave.structure.prefabs.sheets import sheets as sheets_of
 from exitwave.structure.scenes import Scene
@@ -38,7 +39,8 @@ LayeredName = CrystalName
 class Layers(Family):
     """Sheets of a layered crystal across the field, stacked as in the bulk or twisted, flat or rippled.
 
-    Each sheet is strained a little, so that it repeats with the field (by 1 % at most at 150 Å), unless told not to.
+    Each sheet is strained a little, so that it repeats with the field (by some 1 % at most at 150 Å), unless told
+    not to.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ class Layers(Family):
     sheets
         How many.
     twist
-        Turn of each sheet against the one before, degrees; 0: stacked as in the bulk.
+        Turn of each sheet against the one before, degrees; 0: stacked as in the bulk. Periodic sheets take the
+        nearest turn that the field allows, off by up to 1° at 100 Å; ``summary`` says which.
     spin
         Turn of the first sheet, degrees.
     ripple, correlation
@@ -148,13 +151,20 @@ class Layers(Family):
             return made
         return Union([part.modified(Vacancies(number(self.vacancies))) for part in made.parts])
 
+    def _turn(self, index: int) -> float:
+        """Return by how many degrees a sheet is really turned."""
+        spin = number(self.spin) + number(self.twist) * index
+        return turned(word(self.material), (self.field[1], self.field[0]), spin) if self.periodic else spin
+
     def summary(self) -> dict[str, float | int | str]:
         """Return the catalog columns of a drawn spec."""
+        count = integer(self.sheets)
+        first, last = self._turn(0), self._turn(count - 1)
         own: dict[str, Any] = {
             "material": word(self.material),
-            "sheet_count": integer(self.sheets),
-            "twist": number(self.twist),
-            "spin": number(self.spin),
+            "sheet_count": count,
+            "twist": (last - first) / (count - 1) if count > 1 else number(self.twist),
+            "spin": first,
             "ripple": number(self.ripple),
         }
         return own | (self.film.summary() if self.film else {})

@@ -19,6 +19,7 @@ from exitwave.core import (
     SpecError,
     Stream,
     Word,
+    integer,
     number,
     word,
 )
@@ -54,7 +55,7 @@ class Island(Spec):
         Energy of the interface less that of the bare sheets, in units of the energy of the plane that lies on them:
         1 leaves the crystal uncut, 0 leaves half of it, less makes it flatter.
     spin
-        Turn of a close-packed row about the beam, degrees, against the rows of the sheets.
+        Turn of a close-packed row about the beam, degrees, against the rows of the sheet beneath.
     distance
         From the outermost atoms of the sheets to the first layer of the island, Å.
     position
@@ -192,7 +193,8 @@ class NanoIslands(Layers):
         side = word(self.side)
         low, high = stack.bounds()[:, 2]
         face = float(high if side == "exit" else low)
-        islands = [one.body(face, side, number(self.spin), f"island-{i}") for i, one in enumerate(self._members)]
+        spin = self._turn(integer(self.sheets) - 1 if side == "exit" else 0)
+        islands = [one.body(face, side, spin, f"island-{i}") for i, one in enumerate(self._members)]
         objects: list[Body] = [*islands, stack]
         ends = np.array([body.bounds()[:, 2] for body in objects])
         vacuum = number(self.vacuum)

@@ -6,6 +6,7 @@ from exitwave.structure.prefabs.boundaries import bicrystal, grain_boundary, pol
 from exitwave.structure.prefabs.core_shell import core_shell, grown, sectors
 from exitwave.structure.prefabs.epitaxy import epitaxial
 from exitwave.structure.prefabs.faults import faulted, randomly_faulted, twinned
+from exitwave.structure.prefabs.fitting import coincident_field, fitted, turned
 from exitwave.structure.prefabs.islands import island
 from exitwave.structure.prefabs.multitwins import decahedron, five_fold, icosahedron
 from exitwave.structure.prefabs.polyhedra import (
@@ -23,12 +24,13 @@ from exitwave.structure.prefabs.polyhedra import (
 )
 from exitwave.structure.prefabs.rods import platelet, rod
 from exitwave.structure.prefabs.shapes import winterbottom, wulff
-from exitwave.structure.prefabs.sheets import fitted, layered, sheets, twisted_bilayer
+from exitwave.structure.prefabs.sheets import layered, sheets, twisted_bilayer
 
 __all__ = [
     "agglomerate",
     "alloy",
     "bicrystal",
+    "coincident_field",
     "core_shell",
     "cube",
     "cuboctahedron",
@@ -56,6 +58,7 @@ __all__ = [
     "tetrahedron",
     "truncated",
     "truncated_octahedron",
+    "turned",
     "twinned",
     "twisted_bilayer",
     "uneven",

@@ -1,4 +1,4 @@
-"""Sheets of layered crystals: stacked as in the bulk or twisted, rippled, and fitted to a periodic field."""
+"""Sheets of layered crystals: stacked as in the bulk or twisted, flat or rippled."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from exitwave.structure.fields import gaussian_field
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.materials import Material, material
+from exitwave.structure.prefabs.fitting import fitted, turned
 from exitwave.structure.regions import Box, Terrain
 from exitwave.structure.strain import Strained
-from exitwave.structure.transforms import affine, rotation, translation
+from exitwave.structure.transforms import rotation, translation
 from exitwave.structure.volumes import Union, Volume
 
-__all__ = ["fitted", "layered", "sheets", "twisted_bilayer"]
+__all__ = ["layered", "sheets", "twisted_bilayer"]
 
 FACE = 1e-7  # Å
 GAP = 1.9  # Å: layers are parted by more than this
+WIDEST = 8.0  # Å: and by less, if they touch
 SLACK = 0.01  # Å beyond the outermost atoms of a sheet that still belong to it
 UP = (0.0, 0.0, 1.0)
 
@@ -96,38 +98,6 @@ def _parted(cell: Material, heights: Array, order: NDArray[np.intp], ends: NDArr
     return between > 1.2 * within
 
 
-def fitted(crystal: Crystal, field: tuple[float, float]) -> Crystal:
-    """Return a crystal strained so that it repeats in x and y with the periods of a field.
-
-    The lattice vectors nearest to the edges of the field become these edges; the strain is at most some 0.6 lattice
-    constants divided by the field.
-
-    Parameters
-    ----------
-    crystal
-        Its first two lattice vectors lie across z.
-    field
-        Periods (x, y), Å.
-
-    Examples
-    --------
-    >>> sheet = fitted(Crystal("graphene").rotated(rotation(UP, 11)), (100, 80))
-    >>> cells = np.array([[100, 0], [0, 80]]) @ np.linalg.inv(sheet.lattice[:2, :2])
-    >>> bool(np.abs(cells - cells.round()).max() < 1e-9)
-    True
-    """
-    lattice = crystal.lattice
-    if np.abs(lattice[:2, 2]).max() > 1e-6 * np.abs(lattice).max():
-        raise StructureError("the crystal is tilted; its first two lattice vectors must lie across z to fit a field.")
-    edges = np.diag(np.asarray(field, dtype=np.float64))
-    turns = np.array([_nearest(edge, lattice[:2, :2]) for edge in edges])
-    if abs(np.linalg.det(turns)) < 0.5:
-        raise StructureError(f"the field of {field[0]:g} × {field[1]:g} Å is narrower than the crystal's cell.")
-    stretch = np.eye(3)
-    stretch[:2, :2] = (np.linalg.inv(lattice[:2, :2]) @ np.linalg.inv(turns) @ edges).T
-    return crystal.transformed(affine(stretch, about=crystal.origin))
-
-
 def layered(
     layers: str | Material,
     field: tuple[float, float],
@@ -156,7 +126,8 @@ def layered(
     count
         How many sheets.
     twists
-        Turn of each sheet about the beam, degrees; one number: each by so much more than the one before.
+        Turn of each sheet about the beam, degrees; one number: each by so much more than the one before. A periodic
+        sheet takes the nearest turn that its field allows (see :func:`turned`).
     spin
         Turn of the whole stack, degrees.
     origin
@@ -182,6 +153,11 @@ def layered(
         raise StructureError(f"there are {len(turns)} twists and {count} sheets; give one for each.")
     known = sheets(layers)
     c = float(np.linalg.norm(material(layers).lattice[2]))
+    if count > 1 and (empty := c / len(known) - known[0][2]) > WIDEST:
+        raise StructureError(
+            f"{material(layers).name} has {empty:.3g} Å between its sheets, which is vacuum; name the bulk crystal,"
+            " such as graphite for graphene, to stack several."
+        )
     if ripple > 0 and stream is None:
         raise StructureError("ripples are random; give the stream that they come from.")
     waves = _Waves.drawn(field, ripple, correlation, stream) if ripple > 0 and stream is not None else None
@@ -207,18 +183,54 @@ def layered(
 
 
 def twisted_bilayer(
-    layers: str | Material, field: tuple[float, float], angle: float, *, name: str = "", role: str = "support"
+    layers: str | Material,
+    field: tuple[float, float],
+    angle: float,
+    *,
+    within: float = 0.2,
+    periodic: bool = True,
+    name: str = "",
+    role: str = "support",
 ) -> Union:
     """Return two sheets of a layered crystal across a field, turned by ``angle`` degrees against each other.
+
+    Parameters
+    ----------
+    layers
+        A layered material.
+    field
+        Lengths (x, y), Å; :func:`coincident_field` names one that suits the angle.
+    angle
+        Degrees.
+    within
+        How much the twist may be off, because both sheets repeat with the field, degrees.
+    periodic
+        Whether they do; else the twist is exact and there is a seam at the border.
+    name, role
+        As for a volume.
+
+    Raises
+    ------
+    StructureError
+        If the sheets cannot repeat with the field at such a twist.
 
     Examples
     --------
     >>> from exitwave.structure import Scene
-    >>> pair = twisted_bilayer("graphite", (80, 80), 7.3)
-    >>> len(Scene([pair.translated((0, 0, 3))], (80, 80, 10)).build(seed=1))
-    4964
+    >>> from exitwave.structure.prefabs import coincident_field
+    >>> field = coincident_field("graphite", 7.3)
+    >>> pair = twisted_bilayer("graphite", field, 7.3)
+    >>> made = Scene([pair.translated((0, 0, 3))], (*field, 10)).build(seed=1)
     """
-    return layered(layers, field, 2, twists=(-angle / 2, angle / 2), name=name, role=role)
+    if periodic:
+        real = turned(layers, field, angle / 2) - turned(layers, field, -angle / 2)
+        if not abs(real - angle) <= within:
+            raise StructureError(
+                f"the angle is {angle:g}°, and in a field of {field[0]:g} × {field[1]:g} Å sheets that repeat are"
+                f" turned by {real:.2f}°; take the field that coincident_field names, raise within, or set"
+                " periodic=False."
+            )
+    return layered(layers, field, 2, twists=(-angle / 2, angle / 2), periodic=periodic, name=name, role=role)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,14 +247,6 @@ class _Repeating(Generator):
         # of two images at opposite faces, one
         inside = (made.positions >= low - FACE) & (made.positions < high - FACE)
         return made.select((inside | ~np.array(bounds.periodic)).all(axis=1))
-
-
-def _nearest(edge: Array, lattice: Array) -> Array:
-    """Return the whole numbers of lattice vectors that come nearest to an edge."""
-    low = np.floor(edge @ np.linalg.inv(lattice))
-    trial = low + np.array([(i, j) for i in range(-1, 3) for j in range(-1, 3)])
-    result: Array = trial[np.argmin(np.linalg.norm(trial @ lattice - edge, axis=1))]
-    return result
 
 
 @dataclass(frozen=True, eq=False)
