@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from exitwave.core import StructureError
+from exitwave.core import Stream, StructureError
 from exitwave.structure import Box, Crystal, Scene, Sphere, Volume, surface, surface_atoms
 from exitwave.structure.analysis import coordination
 from exitwave.structure.periodic import with_images
+from exitwave.structure.prefabs import layered
 from exitwave.structure.surfaces import neighbour_steps
 
 A = 4.0782
@@ -110,3 +111,14 @@ def test_images_are_those_of_a_slanted_cell(pbc):
         count = (wanted < 10).sum()
         assert np.allclose(found[:count], wanted[:count])
     assert np.allclose(((places - positions[owners]) @ np.linalg.inv(cell)) % 1 % (1 - 1e-9), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("ripple", [0.0, 1.0])
+def test_normals_of_a_sheet_stand_on_it(ripple):
+    sheet = layered("graphite", (30, 32), 1, spin=7, ripple=ripple, stream=Stream(1))
+    made = Scene([sheet.translated((0, 0, 10))], (30, 32, 20)).build(seed=1)
+    normals = surface(made).normals
+    assert len(normals) == len(made)
+    assert np.abs(normals[:, 2]).min() > (1 - 1e-6 if ripple == 0 else 0.8)
+    if ripple == 0:
+        assert (normals[:, 2] > 0).all()

@@ -18,6 +18,7 @@ __all__ = ["Surface", "neighbour_steps", "surface", "surface_atoms"]
 SPARE = 1.1  # how much wider than the holes of a material the probe is
 SAMPLE = 80  # atoms of each element that the holes are looked for at
 FIRST_SHELL = 1.25  # nearest distances
+EVEN, THIN, BENDS = 0.15, 0.35, 0.02  # what counts as a sheet, by its moments, and as bent
 WIDEST = 2.0  # nearest distances; what has wider holes is all surface
 
 
@@ -56,7 +57,7 @@ class Surface:
     def convexity(self) -> Array:
         r"""How the surface bends at each of its atoms, shape (n,).
 
-        The mean of :math:`-\\hat d \\cdot n` over the surface atoms at :math:`d` within 1.25 nearest distances: 0 on
+        The mean of :math:`-\hat d \cdot n` over the surface atoms at :math:`d` within 1.25 nearest distances: 0 on
         a flat terrace, above 0 at edges, corners and the rim of a step, below 0 at the foot of a step.
         """
         own = self.structure.select(self.atoms)
@@ -226,8 +227,21 @@ def _normals(structure: Structure, atoms: NDArray[np.int64]) -> Array:
         [-np.bincount(found.centres, weights * found.vectors[:, axis], minlength=len(atoms)) for axis in range(3)],
         axis=1,
     )
-    lengths = np.linalg.norm(away, axis=1)
-    # an atom with as much on one side as on the other, in a sheet one atom thick, looks up
-    away[lengths < 1e-6] = (0.0, 0.0, 1.0)
+    total = np.bincount(found.centres, weights * found.distances, minlength=len(atoms))
+    # in a thin sheet, with as much on all sides, the normal is that of the plane of the neighbours
+    even = np.flatnonzero(np.linalg.norm(away, axis=1) <= EVEN * total)
+    spread = np.zeros((len(atoms), 3, 3))
+    for i in range(3):
+        for j in range(3):
+            products = weights * found.vectors[:, i] * found.vectors[:, j]
+            spread[:, i, j] = np.bincount(found.centres, products, minlength=len(atoms))
+    sizes, ways = np.linalg.eigh(spread[even])
+    flat = sizes[:, 0] < THIN * sizes[:, 1]
+    across, which = ways[flat][:, :, 0], even[flat]
+    along = (across * away[which]).sum(axis=1)
+    # outwards where it bends, else up
+    sense = np.where(np.abs(along) > BENDS * total[which], along, across[:, 2])
+    away[which] = across * np.where(sense < 0, -1.0, 1.0)[:, None]
+    away[np.linalg.norm(away, axis=1) < 1e-6] = (0.0, 0.0, 1.0)
     result: Array = away / np.linalg.norm(away, axis=1)[:, None]
     return result
