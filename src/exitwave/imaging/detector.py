@@ -63,6 +63,8 @@ class Detector(Named):
     First of all, :math:`\bar n` is multiplied by what flat-field correction left of the sensor's pattern; last, dead
     pixels show the offset only. The counts are whole numbers that end at the saturation and never wrap.
 
+    A preset may be named instead of a mapping wherever a detector is expected; ``Detector.presets`` lists them.
+
     Parameters
     ----------
     form
@@ -92,8 +94,6 @@ class Detector(Named):
         Mean of the exponentially distributed counts that a hot pixel adds.
     saturation
         Greatest count that the camera gives.
-
-    A preset may be named instead of a mapping wherever a detector is expected; ``Detector.presets`` lists them.
 
     Source
     ------

@@ -81,7 +81,7 @@ class Surface:
 
     @cached_property
     def depth(self) -> Ints:
-        """How many neighbours lead from the surface to each atom of the structure, shape (atoms,); -1: none do."""
+        """How many neighbours lead from the surface to each atom, shape (atoms,), and -1 where none do."""
         return neighbour_steps(self.structure, self.atoms)
 
 
