@@ -238,3 +238,24 @@ def test_hyperspy_sees_the_same_wave():
     np.testing.assert_array_equal(signal.data, wave.array.numpy())
     assert [axis.scale for axis in signal.axes_manager.signal_axes] == pytest.approx(wave.sampling[::-1])
     assert signal.metadata.Acquisition_instrument.TEM.beam_energy == 300
+
+
+def test_a_plane_of_atoms_on_both_borders_does_not_tile():
+    good = bulk("Au", cubic=True).repeat((2, 2, 2))
+    for axis, letter in enumerate("xy"):
+        doubled = good[np.abs(good.positions[:, axis]) < 1e-6]
+        doubled.positions[:, axis] = good.cell[axis, axis]
+        with pytest.raises(ScatteringError, match=rf"along {letter} atoms come within 0\.00 Å"):
+            scatter(good + doubled, thermal=False, periodic=True, **FAST)
+
+
+def test_series_hold_atoms_that_moved_above_the_first_depth():
+    """Of two layers that vibrate past each other the deeper one may come first."""
+    rng = np.random.default_rng(0)
+    heights = np.repeat([1.0, 1.1], 20)
+    atoms = Atoms("Au40", positions=np.column_stack([rng.random((40, 2)) * 8, heights]), cell=[8, 8, 8])
+    fields = {"configurations": 1, "temperature": 1000.0, "precision": "double"} | FAST
+    for seed in range(3):
+        last = thickness_series(atoms[[0, *range(20, 40)]], [1.05, 8.0], seed=seed, **fields)[-1]
+        whole = scatter(atoms[[0, *range(20, 40)]], seed=seed, particle_wave=False, **fields)
+        torch.testing.assert_close(last.array, whole.array, atol=1e-9, rtol=0)

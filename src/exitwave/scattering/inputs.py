@@ -90,6 +90,10 @@ def check_tiling(structure: Structure) -> None:
     inside[:, :2] = np.mod(inside[:, :2], lengths[:2])
     tree = cKDTree(inside)
     closest, where = np.inf, "x"
+    over = (positions[:, :2] >= lengths[:2]) | (positions[:, :2] < 0)
+    if over.any():  # those on the far border are now among the first atoms of the next cell
+        apart = tree.query(inside[over.any(axis=1)], k=2)[0][:, 1]
+        closest, where = float(apart.min()), "xy"[int(over[over.any(axis=1)][apart.argmin()].argmax())]
     for step in np.array([[1, 0], [0, 1], [1, 1], [1, -1]]):
         shift = np.array([*(step * lengths[:2]), 0.0])
         distance, _ = tree.query(inside - shift, distance_upper_bound=max(least, 1e-9))

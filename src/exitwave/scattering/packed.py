@@ -19,7 +19,8 @@ from exitwave.scattering.unresolved import loss_filter
 __all__ = ["Box", "Layout", "PackedPlanes", "SpreadAtoms", "can_pack"]
 
 _MARGIN = 6.0
-"""Å about atoms within which their potential is kept; beyond, it is below 1e-6 rad for every element."""
+"""Å about atoms within which their potential is kept. Beyond, at 300 kV, it is below 4e-5 rad for every element
+(caesium), 1e-6 for most. Waves differ by less than 1e-4 at 0.1 Å/px and 5e-4 at 0.2 Å/px, whose band ends sooner."""
 
 _BOX = 32
 _SMALL = 0.6

@@ -154,10 +154,11 @@ def thickness_series(
             # planes before this one are the same, however much deeper the specimen goes on
             below = positions[:, ~kept, 2]
             same = floor(below.min() / engine.thickness - 0.5) - 1 if below.size else ahead[-1] + 1
-            start = planes[-1] if planes else None
-            stop = max(ahead[0] if start is None else start, min(same, ahead[-1]))
+            # atoms below this depth may have moved above those before it
+            start = planes[-1] if planes else min(same, ahead[0])
+            stop = max(start, min(same, ahead[-1]))
             engine.enter(part, wave)
-            engine.advance(ahead, ahead[0] if start is None else start, stop)
+            engine.advance(ahead, start, stop)
             wave = engine.wave().clone()
             planes.append(stop)
             waves.append(engine.finish(part, stop, wave, end))
