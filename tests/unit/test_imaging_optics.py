@@ -223,3 +223,12 @@ def test_azimuths_turn_from_columns_to_rows() -> None:
     assert float(found[0, 1]) > 0 > float(found[1, 0])
     diagonal = chi(coefficients(Aberrations(C12=40.0, phi12=45.0), 0.0), rows, columns, ENERGY)
     assert float(diagonal[1, 1]) > 0 > float(diagonal[1, -1])
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+@pytest.mark.parametrize("foci", [1, 7])
+def test_waves_of_nothing_and_of_nan_are_told(value: float, foci: int) -> None:
+    wave = vacuum()
+    wave.array = wave.array * value
+    with pytest.raises(OpticsError, match="zero everywhere or not finite; look for NaN"):
+        intensities(wave, [Imaging(focal_nodes=foci)])

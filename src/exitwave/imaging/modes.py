@@ -37,6 +37,8 @@ class RadialPower(NamedTuple):
 
     def highest_phase(self, std: float, energy: float) -> float:
         """Return the phase in rad by which a change of focus by ``std`` turns the outermost beams that matter."""
+        if not 0 < self.power.sum() < np.inf:
+            raise OpticsError("the wave is zero everywhere or not finite; look for NaN in the wave.")
         beyond = np.cumsum(self.power[:0:-1])[::-1]  # of scattered beams, however few they are
         last = 1 + int(np.flatnonzero(beyond >= _DARK * beyond[0])[-1])
         return pi / wavelength(energy) * std * self.step * last
@@ -145,8 +147,6 @@ def focal_modes(std: float, most: int, energy: float, radial: RadialPower) -> Mo
     functions *= np.sqrt(np.concatenate([weights, weights[1:]]))[:, None]
     share, mixing = np.linalg.eigh((functions * radial.power) @ functions.T)
     below = np.cumsum(share.clip(min=0.0))
-    if not below[-1] > 0:
-        raise OpticsError("the wave is zero everywhere or not finite; look for NaN in the wave.")
     first = max(int(np.searchsorted(below, _LOST * below[-1])), len(share) - most)
     modes = (mixing[:, first:].T @ functions) * np.sqrt(below[-1] / share[first:].sum())
     return Modes(np.ascontiguousarray(modes[::-1], dtype=np.float32), radial.step)
