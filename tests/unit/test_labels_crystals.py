@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint, EntryPoints
 from math import pi, sqrt
 from types import ModuleType
@@ -325,3 +326,27 @@ def test_maps_of_every_kind_are_shown() -> None:
         figure = maps.show(image)
         assert [axes.get_title() for axes in figure.axes[:5]] == list(maps.maps)
     assert Labels({"all": np.ones((4, 4), np.uint8)}, 0.2).show() is not None
+
+
+def test_planes_go_over_the_border_of_the_field() -> None:
+    areas = []
+    for x, y in ((20.0, 20.0), (2.0, 3.0)):
+        body = faulted(
+            ball(Crystal("Au").oriented((1, -1, 0), spin=20), 14, (0, 0, 0)), [("twin", -3)], plane=(1, 1, 1)
+        )
+        wave = wave_of(body.translated((x, y, 20)), outside="wrap")
+        (fault,) = planar_faults(grain(wave))
+        assert fault.kind == "twin"
+        areas.append((len(fault.atoms), int(np.count_nonzero(label(wave, "planes")["planes"]))))
+    assert areas[0] == areas[1]
+
+
+def test_particles_of_one_name_are_two() -> None:
+    body = ball(Crystal("Au"), 8)
+    atoms = grain(wave_of(body.translated((-9, 0, 0)), body.translated((9, 0, 0))))
+    twice = replace(atoms, names=("ball", "ball"))
+    blank = torch.ones(1, 200, 200, dtype=torch.complex64)
+    waves = [ExitWave(blank, (0.2, 0.2), 3e5, structure=one) for one in (atoms, twice)]
+    for name in ("instances", "projected"):
+        apart, together = (label(wave, name)[name] for wave in waves)
+        np.testing.assert_array_equal(apart, together)

@@ -160,8 +160,8 @@ def expected_losses(
     """
     total = np.zeros(tuple(shape), dtype=np.float32)
     box = (shape[1] * sampling[1], shape[0] * sampling[0])
-    for name, role in zip(structure.names, structure.roles, strict=True):
-        part = structure.of(name=name)
+    for index, role in enumerate(structure.roles):
+        part = structure.select(structure.objects == index)  # two objects may have the same name
         if not len(part):
             continue
         # the inside of a particle is its densest part, that of a film what most of its atoms have

@@ -142,7 +142,7 @@ def _import(name: str) -> None:
 
 
 def particles(wave: ExitWave) -> list[Structure]:
-    """Return the particles of a wave's structure, one Structure each, in the order of their names.
+    """Return the particles of a wave's structure, one Structure each, in the order of its objects.
 
     Raises
     ------
@@ -152,8 +152,8 @@ def particles(wave: ExitWave) -> list[Structure]:
     structure = wave.structure
     if structure is None:
         raise LabelError("the wave has no structure, which this rule needs; scatter with the structure kept.")
-    names = [name for name, role in zip(structure.names, structure.roles, strict=True) if role == "particle"]
-    return [structure.of(name=name) for name in names]
+    # by index: two objects may have the same name
+    return [structure.select(structure.objects == i) for i, role in enumerate(structure.roles) if role == "particle"]
 
 
 def field_box(wave: ExitWave) -> tuple[float, float]:

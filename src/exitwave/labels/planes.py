@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from exitwave.imaging.projection import atomic_volume, projected_density
+from exitwave.imaging.projection import atomic_volume, projected_density, unwrapped
 from exitwave.labels.base import Blur, Covering, Minimum, field_box, particles
 from exitwave.structure.analysis import CLASSES, common_neighbour_classes
 from exitwave.structure.analysis import neighbours as find_neighbours
@@ -76,6 +76,8 @@ def planar_faults(particle: Structure) -> list[PlanarFault]:
     >>> sorted((fault.kind, fault.layers) for fault in planar_faults(atoms))
     [('fault', 2), ('twin', 1)]
     """
+    if all(particle.pbc[:2]):  # in one piece, where it goes over the border of the field
+        particle = replace(particle, positions=unwrapped(particle.positions, np.diag(particle.cell)[:2]))
     chosen = _sublattice(particle)
     if len(chosen) < 13:
         return []
