@@ -126,7 +126,10 @@ def _join(
         saddles[low][high] = saddles[high][low] = saddle
 
     def openness(a: int, b: int) -> float:
-        ratio = saddles[a][b] / float(min(width[a], width[b]))
+        narrower = float(min(width[a], width[b]))
+        ratio = (
+            saddles[a][b] / narrower if narrower > 0 else 1.0
+        )  # a piece that no head calls deep is none of its own
         return ratio + 2 if min(area[a], area[b]) < minimum_area else ratio
 
     parent = np.arange(count + 1, dtype=np.int32)
