@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exitwave.core import Stream, StructureError
-from exitwave.structure import Amorphous, Box, Crystal, Scene, Sphere, Volume, quaternion, rotation
+from exitwave.structure import Amorphous, Box, Crystal, Scene, Sphere, Structure, Volume, quaternion, rotation
 from exitwave.structure.analysis import (
     CLASSES,
     common_neighbour_classes,
@@ -140,10 +140,50 @@ def test_common_neighbour_classes_of_perfect_crystals():
         assert {CLASSES[c] for c in common_neighbour_classes(made, cutoff)} == {kind}
 
 
-def test_coordination_by_covalent_radii():
+COORDINATION = {  # of the elements in the order of their atomic numbers, every value that occurs
+    "Au": [{12}],
+    "Fe": [{8}],
+    "Si": [{4}],
+    "CdSe": [{4}, {4}],
+    "ZnO": [{4}, {4}],
+    "PbS": [{6}, {6}],
+    "MgO": [{6}, {6}],
+    "CeO2": [{4}, {8}],
+    "TiO2-rutile": [{3}, {6}],
+    "TiO2-anatase": [{3}, {6}],
+    "Co3O4": [{4}, {4, 6}],
+    "Mn3O4": [{4}, {4}],  # of the six around half of the Mn, two are 1.18 times as far
+    "SrTiO3": [{2}, {6}, {12}],
+    "MoS2": [{3}, {6}],
+    "graphite": [{3}],
+}
+
+
+@pytest.mark.parametrize("name", COORDINATION)
+def test_coordination_of_the_materials(name):
+    row = Crystal(name).material
+    count = len(row.numbers)
+    made = Structure(
+        positions=row.basis @ row.lattice,
+        numbers=row.numbers,
+        cell=row.lattice,
+        objects=np.zeros(count, np.int32),
+        grains=np.zeros(count, np.int32),
+        thermal=row.thermal,
+        names=("crystal",),
+        roles=("other",),
+        pbc=(True, True, True),
+    )
+    found = coordination(made)
+    assert [set(found[made.numbers == z].tolist()) for z in np.unique(made.numbers)] == COORDINATION[name]
+
+
+def test_coordination_inside_a_particle_and_of_lone_atoms():
     made = build(Volume(Crystal("CdSe"), Sphere(14)))
     deep = np.linalg.norm(made.positions - made.positions.mean(axis=0), axis=1) < 9
     assert set(coordination(made)[deep]) == {4}
+    assert coordination(made.select(np.flatnonzero(deep)[:1])).tolist() == [0]
+    assert coordination(made.select(np.zeros(len(made), dtype=bool))).tolist() == []
 
 
 def test_radial_distribution_equals_brute_force_and_goes_to_one():

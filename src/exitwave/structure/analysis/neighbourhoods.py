@@ -17,6 +17,8 @@ __all__ = ["CLASSES", "Neighbours", "common_neighbour_classes", "coordination", 
 CLASSES = ("other", "fcc", "hcp", "bcc", "icosahedral")
 # midway between the first and the second shell of fcc, in units of the nearest-neighbour distance
 FCC_CUTOFF = (1 + 2**0.5) / 2
+# how much farther the next neighbour is where the first shell ends: less than the 2/√3 of bcc
+SHELL_GAP = 1.12
 SAMPLE = 2000
 
 
@@ -84,7 +86,17 @@ def coordination(structure: Structure, cutoff: float | None = None) -> NDArray[n
     structure
         The atoms.
     cutoff
-        Å; default: for each pair 1.2 × the sum of the covalent radii.
+        Å; default: the neighbours nearer than 1.2 × the sum of the covalent radii, up to the first that is more than
+        1.12 times as far as the one before it, which ends the first shell: 12 in fcc, 8 in bcc (the next six are
+        1.155 times as far), 6 in MgO, 4 in ZnO.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.2112
+    >>> oxide = Scene([Volume(Crystal("MgO"), Box(2 * a, 2 * a, 2 * a))], (2 * a,) * 3, pbc=(True,) * 3).build(seed=1)
+    >>> set(coordination(oxide).tolist())
+    {6}
     """
     if cutoff is not None:
         return neighbours(structure, cutoff).counts
@@ -94,8 +106,17 @@ def coordination(structure: Structure, cutoff: float | None = None) -> NDArray[n
         return np.zeros(0, np.int64)
     radii = 1.2 * np.asarray(covalent_radii)[structure.numbers]
     found = neighbours(structure, 2 * float(radii.max()))
-    bonded = found.distances <= radii[found.centres] + radii[found.others]
-    return np.bincount(found.centres[bonded], minlength=len(structure)).astype(np.int64)
+    centres, distances = found.centres, found.distances
+    bonded = distances <= radii[centres] + radii[found.others]
+    centres, distances = centres[bonded], distances[bonded]
+    order = np.lexsort((distances, centres))
+    centres, distances = centres[order], distances[order]
+    begins, gaps = np.ones(len(centres), dtype=bool), np.zeros(len(centres), dtype=np.int64)
+    begins[1:] = centres[1:] != centres[:-1]
+    gaps[1:] = (distances[1:] > SHELL_GAP * distances[:-1]) & ~begins[1:]
+    passed = np.cumsum(gaps)
+    first = passed == np.repeat(passed[begins], np.diff(np.append(np.flatnonzero(begins), len(begins))))
+    return np.bincount(centres[first], minlength=len(structure)).astype(np.int64)
 
 
 def common_neighbour_classes(structure: Structure, cutoff: float | None = None) -> NDArray[np.int8]:
