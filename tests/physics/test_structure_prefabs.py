@@ -326,3 +326,5 @@ def test_polycrystal_fills_its_region():
     assert len(made) == pytest.approx(4 / 3 * np.pi * 22**3 * 4 / 3.615**3, rel=0.12)
     with pytest.raises(StructureError, match="number of grains"):
         polycrystal("Cu", Sphere(5), 0, Stream(1))
+    with pytest.raises(StructureError, match="a point twice"):
+        polycrystal("Cu", Sphere(5), [(0, 0, 1), (0, 0, 1)], Stream(1))

@@ -113,6 +113,17 @@ def test_shapes_have_the_size_asked_for(shape):
     assert Envelope.of(body).radius <= 18 * reach_of(shape) * 1.02
 
 
+@pytest.mark.parametrize("name", ["TiO2-rutile", "CdSe", "Mn3O4"])
+@pytest.mark.parametrize("shape", ["rod", "platelet", "faceted"])
+def test_prisms_of_four_and_six_sides_are_as_large(name, shape):
+    assert shaped(Crystal(name), shape, 18.0, 2.5).region.volume == pytest.approx(4 / 3 * np.pi * 18**3)
+
+
+def test_particles_of_files_tell_the_radius_asked_for(files):
+    spec = FromFiles(particles={"file": "pt.cif", "radius": 9, "shape": "faceted"}, film=None, field=40)
+    assert spec.draw(Stream(1)).summary()["particle_radius"] == 9
+
+
 def test_particles_in_a_raft_reach_the_film_and_touch():
     spec = Agglomerates(
         particles={"count": 5, "radius": 8, "shape": "faceted"}, position=[30, 30], field=60, film={"thickness": 10}

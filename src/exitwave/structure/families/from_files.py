@@ -241,7 +241,10 @@ class FromFiles(OnFilm):
     def summary(self) -> dict[str, float | int | str]:
         """Return the catalog columns of a drawn spec."""
         members = self._members
-        reaches = [float(np.abs(p.solid().bounds()).max()) for p in members]
+        reaches = [
+            number(p.radius) if word(p.use) == "particle" else float(np.abs(p.solid().bounds()).max())
+            for p in members
+        ]
         own: dict[str, Any] = {
             "material": "+".join(sorted({Path(word(p.file)).stem for p in members})),
             "particle_count": len(members),

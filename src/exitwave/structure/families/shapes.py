@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,7 +23,8 @@ from exitwave.structure.prefabs.polyhedra import (
     truncated_octahedron,
 )
 from exitwave.structure.prefabs.rods import platelet, rod
-from exitwave.structure.regions import Sphere
+from exitwave.structure.prefabs.shapes import of_volume
+from exitwave.structure.regions import Polyhedron, Sphere
 from exitwave.structure.volumes import Body, Volume
 
 __all__ = ["SHAPES", "TWINNED", "check_shape", "reach_of", "shaped"]
@@ -112,10 +114,16 @@ def shaped(crystal: Crystal, shape: str, radius: float, aspect: float) -> Body:
         width = float((volume / share) ** (1 / 3))
         if cubic:
             return rod(crystal, width, 2 * aspect * width, axis=(1, 1, 0), ends="round")
-        return rod(crystal, width, 2 * aspect * width, sides=(1, 0, 0))
+        return _as_large(rod(crystal, width, 2 * aspect * width, sides=(1, 0, 0)), volume)
     width = float((volume * aspect / (4 * np.sqrt(3))) ** (1 / 3))
     plane, sides = ((1, 1, 1), (1, 1, 1)) if cubic else ((0, 0, 1), (1, 0, 0))
-    return platelet(crystal, width, 2 * width / aspect, plane=plane, sides=sides)
+    return _as_large(platelet(crystal, width, 2 * width / aspect, plane=plane, sides=sides), volume)
+
+
+def _as_large(body: Volume, volume: float) -> Volume:
+    """Return a prism with the volume asked for: with four sides it is larger than with six."""
+    assert isinstance(body.region, Polyhedron)
+    return replace(body, region=of_volume(body.region, volume))
 
 
 def _cubic(cell: Material) -> bool:

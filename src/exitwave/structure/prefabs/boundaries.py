@@ -172,4 +172,6 @@ def _points(region: Region, seeds: int | Sequence[ArrayLike], stream: Stream) ->
         points = points[: int(seeds)]
     if not points:
         raise StructureError("seeds holds no point; give one or more.")
+    if len(np.unique(np.array(points), axis=0)) < len(points):
+        raise StructureError("seeds holds a point twice; each grain grows from a point of its own.")
     return points
