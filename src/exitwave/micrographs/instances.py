@@ -127,9 +127,8 @@ def _join(
 
     def openness(a: int, b: int) -> float:
         narrower = float(min(width[a], width[b]))
-        ratio = (
-            saddles[a][b] / narrower if narrower > 0 else 1.0
-        )  # a piece that no head calls deep is none of its own
+        # a piece to which a head gives no depth is none of its own
+        ratio = saddles[a][b] / narrower if narrower > 0 else 1.0
         return ratio + 2 if min(area[a], area[b]) < minimum_area else ratio
 
     parent = np.arange(count + 1, dtype=np.int32)
