@@ -64,7 +64,8 @@ def first_come(
             slot = slot * shape[axis] + min(max(int(fractional[a, axis] * shape[axis]), 0), shape[axis] - 1)
         slots[a] = slot
         around[slot] = _both(around[slot], _owner(grains[a], images[a, 0], images[a, 1], images[a, 2]))
-    around = _spread(_spread(_spread(around, shape, 0, reach, pbc), shape, 1, reach, pbc), shape, 2, reach, pbc)
+    for axis in range(3):  # one type of axis, so that it is compiled once
+        around = _spread(around, shape, axis, reach, pbc)
     # where all atoms within reach are of one grain, nobody is in another's way
     atoms = 0
     for a in range(len(fractional)):

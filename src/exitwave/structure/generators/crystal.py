@@ -84,7 +84,8 @@ class Crystal(Generator):
 
         lattice, low, high = self.lattice, np.asarray(bounds.low), np.asarray(bounds.high)
         normals, offsets = bounds.planes if bounds.planes is not None else (np.empty((0, 3)), np.empty(0))
-        positions, site = lattice_points(lattice, self.sites, low, high, MARGIN, normals, offsets)
+        inverse: Array = np.asarray(np.linalg.inv(lattice), dtype=np.float64)
+        positions, site = lattice_points(lattice, inverse, self.sites, low, high, MARGIN, normals, offsets)
         return Atoms(positions, self.material.numbers[site], self.material.thermal[site])
 
     def direction(self, indices: ArrayLike) -> Array:

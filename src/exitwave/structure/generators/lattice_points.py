@@ -12,7 +12,14 @@ __all__ = ["lattice_points"]
 
 @compiled
 def lattice_points(
-    lattice: Array, sites: Array, low: Array, high: Array, margin: float, normals: Array, offsets: Array
+    lattice: Array,
+    inverse: Array,
+    sites: Array,
+    low: Array,
+    high: Array,
+    margin: float,
+    normals: Array,
+    offsets: Array,
 ) -> tuple[Array, Ints]:
     """Return the points of a crystal in a box, and the index of the site that each is an image of.
 
@@ -21,8 +28,8 @@ def lattice_points(
 
     Parameters
     ----------
-    lattice
-        Rows are the lattice vectors, shape (3, 3), Å.
+    lattice, inverse
+        Rows are the lattice vectors, shape (3, 3), Å; and the inverse of that matrix.
     sites
         Positions in one cell, shape (sites, 3), Å.
     low, high
@@ -32,7 +39,6 @@ def lattice_points(
     normals, offsets
         Half-spaces n·x ≤ offset that the points are in too, shapes (planes, 3) and (planes,), Å.
     """
-    inverse = np.linalg.inv(lattice)
     first = np.full(2, np.inf)
     last = np.full(2, -np.inf)
     for corner in range(8):
