@@ -61,7 +61,7 @@ class Calibration:
     folder: Path
 
     def __repr__(self) -> str:
-        told = self.estimates[self.estimates["share"] < _TOLD]["parameter"].nunique()
+        told = int((self.estimates.groupby("parameter")["share"].median() < _TOLD).sum())
         before, after = self.distances["before"], self.distances["after"]
         return f"Calibration({told} numbers, distance {before:.2f} before and {after:.2f} after)"
 
@@ -102,7 +102,7 @@ def calibrate(
     seed
         Decides everything simulated.
     structures, images
-        How many structures are built in each round, and images of each.
+        How many structures are built in each round, eight or more, and images of each.
     rounds
         After the first, priors are cut to what the micrographs allow, simulated anew, and estimated more sharply.
     materials
@@ -113,10 +113,16 @@ def calibrate(
     Raises
     ------
     MicrographError
-        If there are no micrographs, one has no pixel size, fields are too small, or the recipe draws nothing.
+        If there are no micrographs, one has no pixel size, fields are too small, a number is impossible, or the
+        recipe draws nothing.
     """
     if not micrographs:
         raise MicrographError("there are no micrographs to calibrate with; give one or more.")
+    for micrograph in micrographs:
+        micrograph.known_pixel_size()
+    for name, number, least in (("structures", structures, 8), ("images", images, 1), ("rounds", rounds, 1)):
+        if number < least:
+            raise MicrographError(f"{name} is {number}; calibration needs {least} or more.")
     found = parameters(recipe)
     if not found:
         raise MicrographError(
@@ -126,6 +132,9 @@ def calibrate(
     home, stream = Path(folder), Stream(seed) / "calibration"
     how: dict[str, Any] = {"workers": workers, "device": device, "progress": progress}
     prior = generate(_sized(recipe, structures, images, (stream / "prior").integer()), home / "prior", **how)
+    if not len(prior):
+        error = prior.failures[0]["error"] if prior.failures else "it has no structures"
+        raise MicrographError(f"no image of the prior recipe could be made ({error}); mend the recipe.")
     pixel, side = common_grid(micrographs, _pixel_size(prior), prior.images([0]).shape[1:])
     real = [features(tiles(micrograph, pixel, side, clean=True)) for micrograph in micrographs]
     first, drawn, groups = _simulated(prior, found, pixel, side, progress)
@@ -159,7 +168,7 @@ def calibrate(
         estimates,
         _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real]),
         _spacings(micrographs, materials),
-        _strange(micrographs, [(part - mean) / scale for part in real], scaled[1]),
+        _strange(micrographs, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
         home,
     )
     _write(result, micrographs, prior, after, pixel, side)
@@ -238,13 +247,20 @@ def _distances(
 
 
 def _strange(
-    micrographs: Sequence[Micrograph], real: list[NDArray[np.float64]], seen: NDArray[np.float64]
+    micrographs: Sequence[Micrograph],
+    real: list[NDArray[np.float64]],
+    seen: NDArray[np.float64],
+    groups: NDArray[np.generic],
 ) -> tuple[str, ...]:
-    """Return the micrographs that are further from all simulated images than these are from each other."""
+    """Return the micrographs that are further from all simulated images than these are from those of other groups."""
     from scipy.spatial import cKDTree
 
     tree = cKDTree(seen)
-    usual = np.quantile(tree.query(seen, k=2)[0][:, 1], _ALIKE)
+    nearest = np.empty(len(seen))
+    for group in np.unique(groups):
+        mine = groups == group
+        nearest[mine] = cKDTree(seen[~mine]).query(seen[mine])[0]
+    usual = np.quantile(nearest, _ALIKE)
     far = [float(np.median(tree.query(rows)[0])) > usual for rows in real]
     return tuple(micrograph.name for micrograph, is_far in zip(micrographs, far, strict=True) if is_far)
 

@@ -66,6 +66,8 @@ def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:
 def common_grid(micrographs: Sequence[Micrograph], pixel_size: float, shape: tuple[int, int]) -> tuple[float, int]:
     """Return the pixel size (Å) and the side (px) of tiles that fit into all micrographs and simulated images.
 
+    The pixels are the coarsest of all, as nothing is known of finer detail in those.
+
     Parameters
     ----------
     micrographs
@@ -79,7 +81,7 @@ def common_grid(micrographs: Sequence[Micrograph], pixel_size: float, shape: tup
         If the tiles would be smaller than 64 px.
     """
     sizes = [micrograph.known_pixel_size() for micrograph in micrographs]
-    pixel = max(pixel_size, float(np.median(sizes)))
+    pixel = max(pixel_size, *sizes)
     fields = [min(m.array.shape) * size for m, size in zip(micrographs, sizes, strict=True)]
     side = int(min(min(shape) * pixel_size, *fields) / pixel * (1 + 1e-9))
     if side < _LEAST:

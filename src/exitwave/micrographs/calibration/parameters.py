@@ -57,7 +57,7 @@ def parameters(recipe: Recipe) -> list[Parameter]:
     >>> [parameter.name for parameter in parameters(Recipe.read("gold-on-carbon"))]
     ['structures.film.thickness', 'images.defocus', 'images.dose']
     """
-    sections = {"structures": recipe.structures.spec, "images": recipe.images.spec}
+    sections = {"structures": recipe.structures.spec, "scattering": recipe.scattering, "images": recipe.images.spec}
     return [found for name, spec in sections.items() for found in _walk(spec, (name,))]
 
 

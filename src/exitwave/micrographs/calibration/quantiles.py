@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,9 +10,9 @@ from torch import nn
 from exitwave.core import Stream
 from exitwave.core.errors import MicrographError
 
-__all__ = ["QuantileRegression"]
+__all__ = ["QuantileRegression", "margin"]
 
-_NETWORKS, _HIDDEN, _STEPS, _BATCH = 3, 64, 600, 256
+_FOLDS, _HIDDEN, _STEPS, _BATCH = 8, 64, 400, 128
 _NOISE = 0.3  # on the scaled features while learning: they are many and the structures few
 
 
@@ -22,9 +20,11 @@ class QuantileRegression:
     r"""Numbers from features, each with an interval that holds the truth with a stated probability.
 
     Small networks learn the quantiles :math:`\alpha/2`, 1/2 and :math:`1-\alpha/2` of every target by the pinball
-    loss; on groups they did not learn from, intervals are then widened (or narrowed) by the amount that makes a share
-    :math:`1-\alpha` of them cover: conformalised quantile regression, whose coverage holds for any network
-    (Romano, Patterson & Candès, 2019).
+    loss. Groups are parted into eight folds; the networks of each fold learn from six others, stop when they are best
+    on the seventh, and tell by their own fold, which had no part in them, how much intervals must be widened (or
+    narrowed) to cover (:func:`margin`). Predictions are means over the folds' networks. This is conformalised
+    quantile regression (Romano, Patterson & Candès, 2019) across folds (Vovk, 2015), by groups: whatever the
+    networks, the coverage of images of new groups is about :math:`1-\alpha` on average.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class QuantileRegression:
     groups
         What belongs together, (n,): images of one structure, say.
     stream
-        Decides initial weights and held-out groups.
+        Decides initial weights and folds.
     level
         :math:`1-\alpha`.
 
@@ -50,7 +50,7 @@ class QuantileRegression:
     >>> truth = random.random((400, 1))
     >>> seen = truth + random.normal(scale=0.05, size=(400, 1))
     >>> low, middle, high = QuantileRegression(seen, truth, np.arange(400), Stream(1)).predict(seen)
-    >>> bool(0.8 < ((low < truth) & (truth < high)).mean() < 0.97), bool((high - low).mean() < 0.3)
+    >>> bool(0.8 < ((low < truth) & (truth < high)).mean() < 0.98), bool((high - low).mean() < 0.3)
     (True, True)
     """
 
@@ -66,24 +66,22 @@ class QuantileRegression:
         if len(names) < 8:
             raise MicrographError(f"there are {len(names)} structures; calibration needs eight or more.")
         order = (stream / "groups").generator().permutation(len(names))
-        held = np.isin(groups, names[order[: max(2, len(names) // 4)]])
+        place = np.empty(len(names), int)
+        place[order] = np.arange(len(names)) % _FOLDS
+        fold = place[np.searchsorted(names, groups)]
         self.level = level
-        self.mean, self.scale = features[~held].mean(axis=0), features[~held].std(axis=0) + 1e-9
+        self.mean, self.scale = features.mean(axis=0), features.std(axis=0) + 1e-9
         inputs, true = self._scaled(features), torch.from_numpy(np.asarray(targets, np.float32))
-        learn, test = torch.from_numpy(~held), torch.from_numpy(held)
         self.targets = true.shape[1]
-        self.networks = self._fitted(inputs[learn], true[learn], inputs[test], true[test], stream / "networks")
-        low, _, high = self._raw(inputs[test])
-        beyond = np.maximum(low - targets[held], targets[held] - high)
-        count = len(beyond)
-        place = min(1.0, math.ceil((count + 1) * level) / count)
-        self.margin = np.quantile(beyond, place, axis=0, method="higher")
+        self.networks = self._fitted(inputs, true, torch.from_numpy(fold), stream / "networks")
+        low, _, high = (part[fold, np.arange(len(fold))] for part in self._raw(inputs))
+        self.margin = margin(np.maximum(low - targets, targets - high), groups, level)
 
     def predict(
         self, features: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the low end, the median and the high end for every row, each (n, targets)."""
-        low, middle, high = self._raw(self._scaled(features))
+        low, middle, high = (part.mean(axis=0) for part in self._raw(self._scaled(features)))
         low, high = np.clip(low - self.margin, 0, 1), np.clip(high + self.margin, 0, 1)
         return np.minimum(low, middle), middle, np.maximum(high, middle)
 
@@ -93,31 +91,35 @@ class QuantileRegression:
         return torch.from_numpy(scaled.astype(np.float32))
 
     def _raw(self, inputs: torch.Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the networks of every fold say: low, median and high, each (folds, n, targets)."""
         with torch.inference_mode():
-            found = self.networks(inputs).unflatten(0, (self.targets, _NETWORKS)).mean(dim=1)
-        low, middle, high = found.permute(2, 1, 0).numpy().astype(np.float64)
+            found = self.networks(inputs).unflatten(0, (self.targets, _FOLDS))
+        low, middle, high = found.permute(3, 1, 2, 0).numpy().astype(np.float64)
         return low, middle, high
 
-    def _fitted(
-        self, x: torch.Tensor, y: torch.Tensor, other_x: torch.Tensor, other_y: torch.Tensor, stream: Stream
-    ) -> _Networks:
-        """Return networks, some for each target, each as it was when it was best on what it did not learn from."""
-        y, other_y = (part.T.repeat_interleave(_NETWORKS, dim=0) for part in (y, other_y))
+    def _fitted(self, x: torch.Tensor, y: torch.Tensor, fold: torch.Tensor, stream: Stream) -> _Networks:
+        """Return a network for each target and fold, each as it was when it was best on the fold after its own."""
+        folds = torch.arange(_FOLDS)[:, None]
+        watched = (fold == (folds + 1) % _FOLDS).float()
+        learnt = [torch.nonzero((fold != k) & (watched[k] == 0))[:, 0] for k in range(_FOLDS)]
+        watched = (watched / watched.sum(dim=1, keepdim=True)).repeat(y.shape[1], 1)
+        every = y.T.repeat_interleave(_FOLDS, dim=0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream.integer())
-            networks = _Networks(len(y), x.shape[1])
+            networks = _Networks(len(every), x.shape[1])
             kept = [weights.detach().clone() for weights in networks.parameters()]
-            best = torch.full((len(y),), torch.inf)
+            best = torch.full((len(every),), torch.inf)
             optimizer = torch.optim.AdamW(networks.parameters(), lr=3e-3, weight_decay=1e-2, foreach=True)
             for step in range(_STEPS):
-                chosen = torch.randint(len(x), (min(_BATCH, len(x)),))
-                noisy = x[chosen] + _NOISE * torch.randn(len(chosen), x.shape[1])
+                chosen = torch.stack([mine[torch.randint(len(mine), (_BATCH,))] for mine in learnt])
+                noisy = x[chosen] + _NOISE * torch.randn(*chosen.shape, x.shape[1])
                 optimizer.zero_grad()
-                torch.autograd.backward(self._pinball(networks(noisy), y[:, chosen]).sum())
+                true = y[chosen].permute(2, 0, 1).flatten(0, 1)
+                torch.autograd.backward(self._pinball(networks(noisy.repeat(y.shape[1], 1, 1)), true).mean(1).sum())
                 optimizer.step()
                 if step % 20 == 19:
                     with torch.no_grad():
-                        loss = self._pinball(networks(other_x), other_y)
+                        loss = (self._pinball(networks(x), every) * watched).sum(dim=1)
                         better = loss < best
                         best = torch.where(better, loss, best)
                         for old, new in zip(kept, networks.parameters(), strict=True):
@@ -128,11 +130,41 @@ class QuantileRegression:
         return networks
 
     def _pinball(self, found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-        """Return every network's loss, (networks,), of quantiles (networks, n, 3) and truths (networks, n)."""
+        """Return every network's losses, (networks, n), of quantiles (networks, n, 3) and truths (networks, n)."""
         tail = (1 - self.level) / 2
         levels = torch.tensor([tail, 0.5, 1 - tail])
         error = true[..., None] - found
-        return torch.maximum(levels * error, (levels - 1) * error).mean(dim=(1, 2))
+        return torch.maximum(levels * error, (levels - 1) * error).mean(dim=2)
+
+
+def margin(beyond: NDArray[np.float64], groups: NDArray[np.generic], level: float) -> NDArray[np.float64]:
+    r"""Return by how much intervals are widened so that a share ``level`` of them covers, also in new groups.
+
+    With :math:`G` groups the quantile of the scores at :math:`\min(1, (1 + 1/G)\,\mathrm{level})`, in which all
+    groups weigh the same: images of one group say the same of what the group has in common, so that not their number
+    counts but that of the groups (Lee, Barber & Willett, 2023).
+
+    Parameters
+    ----------
+    beyond
+        How far truths lie outside of their intervals (negative: inside), (n, targets).
+    groups
+        (n,).
+    level
+        Share that is to be covered.
+
+    Examples
+    --------
+    >>> scores = np.arange(40.0)[:, None]
+    >>> margin(scores, np.arange(40), 0.9), margin(scores, np.arange(40) // 10, 0.9)
+    (array([36.]), array([39.]))
+    """
+    names, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = 1 / counts[index] / len(names)
+    order = np.argsort(beyond, axis=0)
+    reached = np.cumsum(weights[order], axis=0) >= min(1.0, level * (1 + 1 / len(names))) - 1e-9
+    first = np.where(reached.any(axis=0), reached.argmax(axis=0), len(beyond) - 1)
+    return np.asarray(np.take_along_axis(beyond, order, axis=0)[first, np.arange(beyond.shape[1])])
 
 
 class _Networks(nn.Module):
@@ -145,7 +177,7 @@ class _Networks(nn.Module):
         self.shifts = nn.ParameterList(torch.zeros(count, 1, out) for _, out in sizes)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        here = inputs.expand(self.weights[0].shape[0], *inputs.shape)
+        here = inputs.expand(self.weights[0].shape[0], *inputs.shape[-2:])
         for level, (weight, shift) in enumerate(zip(self.weights, self.shifts, strict=True)):
             here = torch.baddbmm(shift, here, weight)
             if level < len(self.weights) - 1:
