@@ -32,6 +32,8 @@ class Imaging(Spec):
         Standard deviation of the focus during the exposure (chromatic aberration, instabilities), Å.
     focal_nodes
         Greatest number of waves in the incoherent sum over the focal spread; fixed. Fewer are used where they do.
+        Of a gold sphere of 16 Å on carbon at 0.2 Å/px and in focus, 7 leave an error of 1 % of the contrast at a
+        spread of 15 Å, 5 % at 30 Å and 13 % at 50 Å (2 % at 500 Å underfocus), where 11 and 17 waves are complete.
         1 uses the temporal envelope instead, which is right for weak objects only.
     convergence
         Half angle θ_c of the illumination at 1/e, mrad.
