@@ -67,3 +67,11 @@ def test_impossible_sessions_are_refused(wrong: dict[str, object]) -> None:
     given = {"times": [0.0, 1.0], "stream": Stream(1)} | wrong
     with pytest.raises(OpticsError, match="times rise"):
         Microscope().session(**given)  # type: ignore[arg-type]
+
+
+def test_a_session_is_numbers_where_the_specimen_drifts() -> None:
+    first, second = Microscope(drift=[1.0, 2.0]).session([0.0, 5.0], Stream(3))
+    spec = Imaging.parse(first)
+    assert spec.drawn
+    assert spec.drift_angle == second["drift_angle"]
+    assert 1.0 <= spec.drift <= 2.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,8 +20,10 @@ def command(
     output: Path = typer.Option(Path("image.tif"), "--output", "-o", help="Calibrated TIFF to write."),
     energy: float = typer.Option(300e3, help="Beam energy, eV."),
     sampling: float = typer.Option(0.2, help="Pixel size, Å."),
-    fidelity: str = typer.Option("standard", help="draft, standard or reference: grid and slices in the specimen."),
-    configurations: int = typer.Option(8, help="Thermal configurations."),
+    fidelity: str = typer.Option(
+        "standard", help="draft, standard or reference: grid and slices in the specimen, configurations."
+    ),
+    configurations: int | None = typer.Option(None, help="Thermal configurations, if not those of the fidelity."),
     temperature: float = typer.Option(300.0, help="Temperature, K."),
     still: bool = typer.Option(False, "--still", help="Atoms do not vibrate."),
     parametrization: str = typer.Option("lobato", help="Scattering factors: lobato, kirkland or peng."),
@@ -39,6 +42,7 @@ def command(
     from exitwave.scattering import scatter
 
     stream = Stream(seed)
+    said: dict[str, Any] = {} if configurations is None else {"configurations": configurations}
     scattered = scatter(
         structure,
         stream=stream / "thermal",
@@ -46,13 +50,13 @@ def command(
         energy=energy,
         sampling=sampling,
         fidelity=fidelity,
-        configurations=configurations,
         temperature=temperature,
         thermal=not still,
         parametrization=parametrization,
         objects=tuple(objects) or None,
         periodic=periodic,
         particle_wave=False,
+        **said,
     )
     if wave is not None:
         scattered.save(wave)

@@ -77,7 +77,7 @@ class Conditions:
     drift: torch.Tensor
     drift_angle: torch.Tensor
     vibration: torch.Tensor
-    focal_nodes: int = 7
+    focal_nodes: int = 25
 
     @classmethod
     def of(cls, specs: Sequence[Imaging], device: torch.device | str = "cpu") -> Conditions:

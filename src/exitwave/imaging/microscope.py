@@ -166,6 +166,8 @@ class Microscope(Named):
             )
         today = self.draw(stream / "day")
         common = today.fields()
+        if "drift_angle" in common:
+            common["drift_angle"] = float((stream / "drift angle").generator().uniform(-180.0, 180.0))
         offsets = {
             (n, m): _wander(steps, correlation, stream / "drift" / f"C{n}{m}") for n, m in ORDERS if (n, m) != (1, 0)
         }

@@ -40,6 +40,8 @@ class RadialPower(NamedTuple):
         if not 0 < self.power.sum() < np.inf:
             raise OpticsError("the wave is zero everywhere or not finite; look for NaN in the wave.")
         beyond = np.cumsum(self.power[:0:-1])[::-1]  # of scattered beams, however few they are
+        if not beyond[0] > 0:
+            return 0.0  # nothing is scattered, so nothing interferes
         last = 1 + int(np.flatnonzero(beyond >= _DARK * beyond[0])[-1])
         return pi / wavelength(energy) * std * self.step * last
 

@@ -28,10 +28,10 @@ class Packed:
 
     Examples
     --------
-    >>> images = 1e6 + torch.arange(4.0).reshape(1, 2, 2)
+    >>> images = 1e4 + torch.arange(4.0).reshape(1, 2, 2)
     >>> part = Packed.of(images)[0, :, 1]
-    >>> round(float((part[1] - part[0]) * 1e6), 2)
-    1.97
+    >>> round(float((part[1] - part[0]) * 1e4), 1)
+    2.0
     """
 
     values: torch.Tensor

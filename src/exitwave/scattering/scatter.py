@@ -76,7 +76,10 @@ def scatter(
     ExitWave(1 × 50 × 50 px at 0.2 × 0.2 Å, 300 keV, cpu)
     """
     session = Session.open(structure, seed, stream, spec, fields)
-    engine = session.engine(device)
+    return _scattered(session, session.engine(device))
+
+
+def _scattered(session: Session, engine: Passage) -> ExitWave:
     numbers, chosen, particle = session.numbers, session.atoms, session.particle
     waves, alone = [], []
     for first in range(0, session.count, engine.batch):
@@ -220,8 +223,9 @@ def scatter_many(
             waiting = []
         if not waiting:
             engine = session.engine(device)
+        assert engine is not None
         if not isinstance(engine, BatchedMultislice) or engine.batch == 1:
-            yield scatter(structure, stream=source / index, device=device, spec=spec, **fields)
+            yield _scattered(session, engine)
             continue
         waiting.append(session)
         if sum(s.count for s in waiting) >= engine.batch:

@@ -41,7 +41,7 @@ CUBIC: dict[str, Callable[[Crystal, float], Volume]] = {
 TWINNED = ("decahedron", "marks_decahedron", "icosahedron")
 SHAPES = ("sphere", "faceted", *CUBIC, "rod", "platelet", *TWINNED)
 # radius of the ball around each, in units of the radius of the sphere as large
-REACH = {"sphere": 1.0, "icosahedron": 1.2, "rod": 2.0, "platelet": 2.0, "tetrahedron": 1.7}
+REACH = {"sphere": 1.0, "icosahedron": 1.2, "decahedron": 1.6, "rod": 2.0, "platelet": 2.0, "tetrahedron": 1.7}
 REACH_OF_OTHERS = 1.5
 NOTCH, TRUNCATION = 0.2, 0.33  # of the edge of a decahedron
 
