@@ -57,6 +57,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_custom_sections = ["Source"]
 napoleon_use_ivar = True
 
 sphinx_gallery_conf = {

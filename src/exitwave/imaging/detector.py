@@ -97,8 +97,8 @@ class Detector(Named):
 
     Source
     ------
-    A. Thust, Phys. Rev. Lett. 102, 220801 (2009), for the role of the MTF in quantitative contrast; R. R. Meyer,
-    A. I. Kirkland, Microsc. Res. Tech. 49, 269 (2000), for signal and noise transfer of scintillators.
+    The role of the MTF in quantitative contrast: A. Thust, Phys. Rev. Lett. 102, 220801 (2009). Signal and noise
+    transfer of scintillators: R. R. Meyer and A. I. Kirkland, Microsc. Res. Tech. 49, 269 (2000).
 
     Examples
     --------
