@@ -105,14 +105,26 @@ class ArrayData:
         return np.stack([connected(one > 0)[0] for one in labels])
 
 
-_NOT_CLASSES = ("instances", "grains", "projected", "distance")
+_MASKS = ("phase", "phase_thickness", "thickness", "hull")  # of the rules of exitwave, those that mark particles
 
 
 def default_rule(data: ImageData) -> str:
-    """Return the label rule that a network learns if nothing else is said: the first one of classes."""
+    """Return the label rule that a network learns if nothing else is said: the first that marks particles.
+
+    Rules of a user's own count where none of exitwave's marks particles.
+
+    Examples
+    --------
+    >>> data = ArrayData(np.ones((1, 8, 8)), np.zeros((1, 8, 8)), 0.2)
+    >>> data.rules = ("orientation", "hull", "phase")
+    >>> default_rule(data)
+    'hull'
+    """
+    from exitwave.labels import RULES
+
     rules: tuple[str, ...] = tuple(getattr(data, "rules", ())) or ("phase",)
-    known = ("phase", "thickness", *(name for name in rules if name not in _NOT_CLASSES))
-    return next((name for name in known if name in rules), rules[0])
+    marking = [name for name in rules if name in _MASKS] or [name for name in rules if name not in RULES]
+    return (marking or list(rules))[0]
 
 
 def label_maps(

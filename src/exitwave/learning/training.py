@@ -36,7 +36,7 @@ class Training(Spec):
     net, crops, normalisation, augmentation
         The network, what it sees and how.
     rule
-        The label rule it learns; the data set's first if None.
+        The label rule it learns; the data set's first that marks particles if None.
     head_weight
         Weight of the mean loss of the network's heads beside that of its mask.
     epochs
