@@ -26,7 +26,7 @@ from exitwave.core import (
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Component, Coordinate, Count, Radius
 from exitwave.structure.families.parts import CrystalName, upper, words
-from exitwave.structure.families.placement import place_spheres
+from exitwave.structure.families.placement import placed
 from exitwave.structure.families.shapes import SHAPES, TWINNED, check_shape, reach_of, shaped
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.prefabs.core_shell import core_shell
@@ -211,17 +211,16 @@ class CoreShell(OnFilm):
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members
-        places = place_spheres(
+        where = placed(
+            members,
             [p.reach for p in members],
             [drawn._height(-p.reach, p.reach, number(drawn.sink) * number(p.radius)) for p in members],
             self._size,
             number(drawn.gap),
             stream / "places",
-            fixed=[p.position for p in members],
             periodic=drawn.wrap,
         )
-        placed = tuple(p.replace(position=place) for p, place in zip(members, places, strict=True))
-        return drawn.replace(particles=placed)
+        return drawn.replace(particles=where)
 
     def scene(self, stream: Stream) -> Scene:
         """Return the scene; the sectors of the shells and the faces of the film come from ``stream``."""

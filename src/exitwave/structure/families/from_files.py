@@ -25,7 +25,7 @@ from exitwave.core import (
 )
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Component, Coordinate, Count, Radius, Share
-from exitwave.structure.families.placement import place_spheres
+from exitwave.structure.families.placement import placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.generators.molecule import Molecule
 from exitwave.structure.materials import Material
@@ -217,17 +217,16 @@ class FromFiles(OnFilm):
                     f"what {word(p.file)} makes is {2 * reach:.4g} Å wide and the field {min(self.field):g} Å;"
                     " enlarge the field, or lower the radius."
                 )
-        places = place_spheres(
+        where = placed(
+            members,
             reaches,
             [drawn._level(p, solid) for p, solid in zip(members, solids, strict=True)],
             self._size,
             number(drawn.gap),
             stream / "places",
-            fixed=[p.position for p in members],
             periodic=drawn.wrap,
         )
-        placed = tuple(p.replace(position=place) for p, place in zip(members, places, strict=True))
-        return drawn.replace(particles=placed)
+        return drawn.replace(particles=where)
 
     def scene(self, stream: Stream) -> Scene:
         """Return the scene; chance is left only in the faces of the film."""

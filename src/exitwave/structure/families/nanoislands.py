@@ -26,7 +26,7 @@ from exitwave.core import (
 from exitwave.structure.families.layers import Angle, LayeredName, Layers, check_layered
 from exitwave.structure.families.particles import Coordinate, Count, Radius
 from exitwave.structure.families.parts import CrystalName, upper
-from exitwave.structure.families.placement import place_spheres
+from exitwave.structure.families.placement import placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.prefabs.islands import island
 from exitwave.structure.prefabs.polyhedra import habit
@@ -175,17 +175,16 @@ class NanoIslands(Layers):
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members
-        places = place_spheres(
+        where = placed(
+            members,
             [REACH * number(one.radius) for one in members],
             [0.0] * len(members),
             (self.field[1], self.field[0]),
             number(drawn.gap),
             stream / "places",
-            fixed=[one.position for one in members],
             periodic=drawn.wrap,
         )
-        placed = tuple(one.replace(position=place) for one, place in zip(members, places, strict=True))
-        return drawn.replace(islands=placed)
+        return drawn.replace(islands=where)
 
     @override
     def scene(self, stream: Stream) -> Scene:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import Stream, StructureError
 
-__all__ = ["place_spheres"]
+__all__ = ["place_spheres", "placed"]
 
 TRIES, RESTARTS = 500, 40
 
@@ -93,3 +94,27 @@ def place_spheres(
         f" a field of {field[0]:g} × {field[1]:g} Å; ask for fewer or smaller ones, a larger field or a smaller"
         " gap."
     )
+
+
+def placed(
+    members: Sequence[Any],
+    radii: Sequence[float],
+    heights: Sequence[float],
+    field: tuple[float, float],
+    gap: float,
+    stream: Stream,
+    *,
+    periodic: bool,
+) -> tuple[Any, ...]:
+    """Return drawn members of a family with their ``position``; those that are given stay.
+
+    Parameters
+    ----------
+    members
+        Specs with a field ``position``, (x, y) in Å or None.
+    radii, heights, field, gap, stream, periodic
+        As in :func:`place_spheres`, Å.
+    """
+    given = [member.position for member in members]
+    places = place_spheres(radii, heights, field, gap, stream, fixed=given, periodic=periodic)
+    return tuple(member.replace(position=place) for member, place in zip(members, places, strict=True))

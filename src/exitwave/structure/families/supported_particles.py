@@ -23,7 +23,7 @@ from exitwave.core import (
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Particle, Particles, can_be, grain_summary
 from exitwave.structure.families.parts import lower, upper, words
-from exitwave.structure.families.placement import place_spheres
+from exitwave.structure.families.placement import placed
 from exitwave.structure.families.shapes import reach_of
 from exitwave.structure.regions import Polyhedron
 from exitwave.structure.scenes import Scene
@@ -118,17 +118,16 @@ class SupportedParticles(OnFilm):
         if all(p.position is not None for p in members):
             return drawn
         solids = [p.solid() for p in members]
-        places = place_spheres(
+        where = placed(
+            members,
             [_radius(p, solid) for p, solid in zip(members, solids, strict=True)],
             [drawn._level(p, solid) for p, solid in zip(members, solids, strict=True)],
             self._size,
             number(drawn.gap),
             stream / "places",
-            fixed=[p.position for p in members],
             periodic=drawn.wrap,
         )
-        placed = tuple(p.replace(position=place) for p, place in zip(members, places, strict=True))
-        return drawn.replace(particles=placed)
+        return drawn.replace(particles=where)
 
     def scene(self, stream: Stream) -> Scene:
         """Return the scene; chance is left only in the faces of the film."""
