@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from exitwave.core import SpecError, Stream, StructureError
 from exitwave.structure import Scene, SupportedParticles, families, family
@@ -185,3 +186,39 @@ def test_families_by_name_and_by_import_path():
     ):
         with pytest.raises(SpecError, match=words):
             family(name)
+
+
+PARTS = [
+    {"family": "supported_particles", "weight": 3, "particles": {"radius": {"uniform": [8, 12]}}, "film": None},
+    {"family": "agglomerates", "particles": {"count": 2, "radius": 10}, "film": None},
+]
+
+
+def test_a_mixture_draws_each_family_as_often_as_its_weight_says() -> None:
+    mixture = family("mixture").parse({"parts": PARTS})
+    drawn = [mixture.draw(Stream(3) / index) for index in range(400)]
+    count = sum(one.chosen == 1 for one in drawn)
+    assert binomtest(count, 400, 0.25).pvalue > 1e-6
+    assert {one.summary()["part"] for one in drawn} == {"supported_particles", "agglomerates"}
+    for one in drawn[:8]:
+        again = family("mixture").parse(one.to_dict())
+        assert again == one
+        assert again.draw(Stream(9)) == one
+    both = next(one for one in drawn if one.chosen == 1).build(Stream(4))
+    assert both.names == ("particle-0", "particle-1")
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ([], "parts is empty"),
+        ([PARTS[0] | {"weight": 0}], "without weight"),
+        ([PARTS[0], PARTS[1] | {"field": 50}], "one field"),
+        ([{"family": "mixture", "parts": PARTS}], "other than mixture"),
+        ([{"family": "somewhere:Family"}], "installed family"),
+        ([PARTS[0] | {"partikles": 1}], "partikles is not a known key"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused(parts: list[dict[str, object]], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        family("mixture").parse({"parts": parts})

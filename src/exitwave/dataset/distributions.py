@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import Distribution, Population, Spec
+from exitwave.core import Choice, Distribution, Population, Spec
 from exitwave.dataset.recipe import Recipe
+from exitwave.structure.families import MixedFamilies
 
 __all__ = ["drawn_tests", "drawn_values", "found", "orientation_tests", "quadrant_test"]
 
@@ -36,7 +37,10 @@ def drawn_values(
         ("images", recipe.images.spec, list(images)),
     ]
     for key, spec, records in sections:
-        yield from _collect(spec, records, key)
+        if isinstance(spec, MixedFamilies):
+            yield from _of_parts(spec, records, key)
+        else:
+            yield from _collect(spec, records, key)
 
 
 def p_value(distribution: Distribution, values: Sequence[Any]) -> float:
@@ -121,7 +125,7 @@ def quadrant_test(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, f
     places = []
     for record in structures:
         there = found(record["structure"], "position")
-        size = record["structure"].get("field")
+        size = next(iter(found(record["structure"], "field")), None)
         if there and size:
             places.append((there[0][0] / size[1] % 1 >= 0.5, there[0][1] / size[0] % 1 >= 0.5))
     if len(places) < _LEAST:
@@ -129,6 +133,15 @@ def quadrant_test(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, f
     counts = np.bincount([2 * right + low for right, low in places], minlength=4)
     expected = len(places) / 4
     yield "the quadrant of the field", float(gammaincc(1.5, ((counts - expected) ** 2).sum() / expected / 2))
+
+
+def _of_parts(spec: MixedFamilies, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:
+    """Yield what ``_collect`` does for each family of a mixture, and which of them was drawn how often."""
+    kinds = list(range(len(spec.parts)))
+    yield f"{key}.chosen", Choice(tuple(kinds), spec.shares), [record.get("chosen") for record in records]
+    for kind, part in zip(kinds, spec.parts, strict=True):
+        drawn = [record["parts"][0] for record in records if record.get("chosen") == kind]
+        yield from _collect(part.spec, drawn, f"{key}.parts.{kind}")
 
 
 def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:

@@ -5,6 +5,7 @@ from exitwave.structure.families.base import Family, families, family
 from exitwave.structure.families.core_shell import CoreShell, CoreShellParticle, CoreShells
 from exitwave.structure.families.from_files import FromFiles
 from exitwave.structure.families.layers import Layers
+from exitwave.structure.families.mixture import MixedFamilies, Part
 from exitwave.structure.families.nanoislands import Island, Islands, NanoIslands
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Fault, Grain, Grains, Particle, Particles
@@ -25,8 +26,10 @@ __all__ = [
     "Island",
     "Islands",
     "Layers",
+    "MixedFamilies",
     "NanoIslands",
     "OnFilm",
+    "Part",
     "Particle",
     "Particles",
     "SupportedParticles",

@@ -19,6 +19,7 @@ BUILT_IN = {
     "core_shell": "exitwave.structure.families.core_shell:CoreShell",
     "from_files": "exitwave.structure.families.from_files:FromFiles",
     "layers": "exitwave.structure.families.layers:Layers",
+    "mixture": "exitwave.structure.families.mixture:MixedFamilies",
     "nanoislands": "exitwave.structure.families.nanoislands:NanoIslands",
     "supported_particles": "exitwave.structure.families.supported_particles:SupportedParticles",
 }
