@@ -71,20 +71,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-class Images(torch.utils.data.Dataset):  # type: ignore[type-arg]
-    """What a training loader asks: an image and its label."""
-
-    def __init__(self, data: Dataset) -> None:
-        self.data = data
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        store, row = self.data._locate(int(self.data._rows[index]))
-        return torch.from_numpy(store.image(row).astype(np.float32)), torch.from_numpy(store.label(row, "phase"))
-
-
 def test_random_images(folder: Path) -> None:
     data = Dataset(folder)
     order = np.random.default_rng(2).permutation(len(data))[:256]
@@ -111,7 +97,7 @@ def test_a_loader_with_two_workers(folder: Path) -> None:
     """Two processes, batches of 16, in random order, after the workers have started."""
     data = Dataset(folder)
     loader = torch.utils.data.DataLoader(
-        Images(data), batch_size=16, shuffle=True, num_workers=2, multiprocessing_context="spawn"
+        data.torch("phase"), batch_size=16, shuffle=True, num_workers=2, multiprocessing_context="spawn"
     )
     batches = iter(loader)
     next(batches)

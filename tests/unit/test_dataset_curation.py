@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from exitwave.core import DatasetError, SpecError
 from exitwave.dataset import Dataset, Recipe, concat, generate, mix, plan, render
@@ -186,3 +188,21 @@ def test_a_plan_is_within_a_quarter_of_the_cost(
     assert told.core_seconds == pytest.approx(spent, rel=0.25)
     stored = sum(path.stat().st_size for path in (tmp_path / "set" / "shards").iterdir())
     assert told.disk_bytes == pytest.approx(stored, rel=0.25)
+
+
+def test_a_loader_of_torch_is_given_images_and_masks(one: Dataset, two: Dataset) -> None:
+    both = concat([two.take([4, 1]), one.take([5, 0, 5])])
+    pairs = pickle.loads(pickle.dumps(both.torch("phase")))  # as it travels to a worker
+    both.close()
+    found = pairs.__getitems__([3, 0, 4, 1, 2])
+    images, masks = both.images([3, 0, 4, 1, 2]), both.masks("phase", [3, 0, 4, 1, 2])
+    assert np.array_equal(torch.cat([image for image, _ in found]).numpy(), images)
+    assert np.array_equal(torch.stack([mask for _, mask in found]).numpy(), masks)
+    assert (found[0][0].dtype, found[0][1].dtype) == (torch.float32, torch.uint8)
+    assert torch.equal(pairs[-1][0], found[2][0])
+    loader = torch.utils.data.DataLoader(both.torch(), batch_size=2)
+    assert [tuple(images.shape) for images, _ in loader] == [(2, 1, 60, 60), (2, 1, 60, 60), (1, 1, 60, 60)]
+    with pytest.raises(DatasetError, match="rule is none; this data set has phase"):
+        both.torch("none")
+    with pytest.raises(IndexError, match="index is 5"):
+        pairs[5]

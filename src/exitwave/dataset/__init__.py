@@ -5,6 +5,7 @@ from exitwave.dataset.dataset import Dataset
 from exitwave.dataset.doctor import Diagnosis, doctor, leakage
 from exitwave.dataset.formats import Format, export, formats, import_images
 from exitwave.dataset.generate import generate
+from exitwave.dataset.loading import ImageTensors
 from exitwave.dataset.plan import Plan, plan
 from exitwave.dataset.recipe import Recipe, shipped_recipes
 from exitwave.dataset.samples import Sample, render
@@ -14,6 +15,7 @@ __all__ = [
     "Dataset",
     "Diagnosis",
     "Format",
+    "ImageTensors",
     "Plan",
     "Recipe",
     "Sample",

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from exitwave.core import DatasetError, Reporter, identity
 from exitwave.dataset.curate import ORIGIN_NAME, save
 from exitwave.dataset.generate import RECIPE_NAME
+from exitwave.dataset.loading import ImageTensors
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.records import StructureRecord
 from exitwave.dataset.samples import Sample, render_structure
@@ -109,6 +110,21 @@ class Dataset(Selection):
         found = [store.label(row, rule) for store, row in self._places(indices)]
         kind = max((values.dtype for values in found), key=lambda item: item.itemsize, default=np.dtype(np.uint8))
         return _stacked(found, kind)
+
+    def torch(self, rule: str | None = None) -> ImageTensors:
+        """Return a map-style torch data set of ``(image, mask)`` tensors, for a ``DataLoader`` with any workers.
+
+        Parameters
+        ----------
+        rule
+            The label rule whose maps are the masks; the first one if None.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such rule.
+        """
+        return ImageTensors(self, rule)
 
     @cached_property
     def rules(self) -> tuple[str, ...]:

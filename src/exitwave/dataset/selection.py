@@ -172,6 +172,22 @@ class Selection:
         found: pd.DataFrame = table if arrow else table.to_pandas()
         return found
 
+    @property
+    def stores(self) -> tuple[Store, ...]:
+        """The folders that the images are in."""
+        return self._stores
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Store, shard, structure and position of every image, (images, 4)."""
+        store = np.searchsorted(self._offsets, self._rows, side="right") - 1
+        out = np.empty((len(self), 4), np.int64)
+        out[:, 0] = store
+        for number in np.unique(store).tolist():
+            mine = store == number
+            out[mine, 1:] = self._stores[number].places[self._rows[mine] - self._offsets[number]]
+        return out
+
     # --- rows -------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -84,17 +84,20 @@ class Store:
             self._shards.move_to_end(number)
             return shard
 
+    def read(self, shard: int, structure: int, name: str, position: int | None = None) -> NDArray[Any]:
+        """Return an array of a structure as it is stored, or its item ``position`` alone."""
+        with self._guard:
+            return self.shard(shard).read(structure, name, position)
+
     def image(self, row: int) -> NDArray[Any]:
         """Return the image in a row of the catalog as it is stored."""
-        shard, structure, position = (int(value) for value in self.places[row])
-        with self._guard:
-            return self.shard(shard).read(structure, "images", position)
+        shard, structure, position = self.places[row].tolist()
+        return self.read(shard, structure, "images", position)
 
     def label(self, row: int, name: str) -> NDArray[Any]:
         """Return a label map of the structure of the image in a row of the catalog."""
-        shard, structure, _ = (int(value) for value in self.places[row])
-        with self._guard:
-            return self.shard(shard).read(structure, f"labels/{name}")
+        shard, structure, _ = self.places[row].tolist()
+        return self.read(shard, structure, f"labels/{name}")
 
     def entry(self, row: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what the shard says of an image's structure, and of the image."""
