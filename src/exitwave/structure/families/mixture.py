@@ -9,6 +9,7 @@ from pydantic import SerializationInfo, model_serializer, model_validator
 from typing_extensions import override
 
 from exitwave.core import Choice, Number, Spec, SpecError, Stream
+from exitwave.core.distributions import is_distribution
 from exitwave.structure.families.base import Family, family
 from exitwave.structure.scenes import Scene
 
@@ -58,6 +59,9 @@ class MixedFamilies(Family):
 
     Parameters
     ----------
+    shared
+        Keys of every part that does not say otherwise, written once (a mapping in a mapping is filled up, too). They
+        are put into the parts, where the spec and its record hold them.
     parts
         The families with their keys, as in ``{family: agglomerates, weight: 2, particles: …}``; all have one field
         of view, so that images of all can be stacked.
@@ -71,16 +75,27 @@ class MixedFamilies(Family):
 
     Examples
     --------
-    >>> film = {"thickness": 20}
-    >>> few = {"family": "supported_particles", "weight": 3, "particles": {"radius": 12}, "film": film}
-    >>> many = {"family": "agglomerates", "particles": {"count": 2, "radius": 12}, "film": film}
-    >>> drawn = MixedFamilies(parts=[few, many]).draw(Stream(1))
+    >>> shared = {"particles": {"radius": 12}, "film": {"thickness": 20}}
+    >>> apart = {"family": "supported_particles", "weight": 3}
+    >>> touching = {"family": "agglomerates", "particles": {"count": 2}}
+    >>> drawn = MixedFamilies(shared=shared, parts=[apart, touching]).draw(Stream(1))
     >>> drawn.drawn, len(drawn.parts), drawn.summary()["part"]
     (True, 1, 'supported_particles')
     """
 
     parts: tuple[Part, ...]
     chosen: Annotated[int, Number("a part", at_least=0, whole=True, fixed=True)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or "shared" not in data:
+            return data
+        shared, parts = data["shared"], data.get("parts")
+        if not isinstance(shared, Mapping) or not isinstance(parts, list | tuple):
+            raise SpecError("shared is a mapping of keys and parts is a list of families; give both so.")
+        filled = [_filled(part, shared) if isinstance(part, Mapping) else part for part in parts]
+        return {key: value for key, value in data.items() if key != "shared"} | {"parts": filled}
 
     @model_validator(mode="after")
     def _can_be_stacked(self) -> Self:
@@ -125,3 +140,13 @@ class MixedFamilies(Family):
     def summary(self) -> dict[str, float | int | str]:
         """Return the catalog columns of the drawn part, and the name of its family as ``part``."""
         return self.parts[0].spec.summary() | {"part": self.parts[0].family}
+
+
+def _filled(given: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys given, and those shared where nothing else is said; a distribution is one value."""
+    result = dict(shared) | dict(given)
+    for key in given.keys() & shared.keys():
+        own, others = given[key], shared[key]
+        if all(isinstance(value, Mapping) and not is_distribution(value) for value in (own, others)):
+            result[key] = _filled(own, others)
+    return result
