@@ -210,7 +210,7 @@ def test_a_mixture_draws_each_family_as_often_as_its_weight_says() -> None:
 
 def test_what_the_parts_of_a_mixture_share_is_written_once() -> None:
     shared = {"field": 60, "particles": {"material": {"choice": ["Au", "Ag"]}, "radius": {"uniform": [7, 9]}}}
-    own = {"material": "Pt", "radius": {"normal": [10, 1]}, "count": 2}
+    own = {"material": "Pt", "radius": {"uniform": [10, 11]}, "count": 2}
     plain = {"family": "supported_particles"}
     mixture = family("mixture").parse({"shared": shared, "parts": [plain, plain | {"particles": own, "field": 60}]})
     first, second = (part.spec for part in mixture.parts)
