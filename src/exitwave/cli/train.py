@@ -18,7 +18,9 @@ def command(
         ..., help="Seed of weights, order and augmentation; give it again for more networks."
     ),
     output: Path = typer.Option(Path("network.safetensors"), "--output", "-o", help="File of the trained network."),
-    spec: Path | None = typer.Option(None, help="YAML file with fields of Training; options given here change them."),
+    spec: str | None = typer.Option(
+        None, help="YAML file with fields of Training, or reference; options given here change them."
+    ),
     epochs: int | None = typer.Option(None, min=1, help="Passes over the data set; 25 if nothing else is said."),
     network: str | None = typer.Option(None, help="Architecture; its name as in the manual."),
     width: float | None = typer.Option(None, help="Share of the architecture's full width."),
@@ -37,10 +39,9 @@ def command(
 ) -> None:
     """Train a segmentation network; interrupted and run again, it goes on from its last checkpoint."""
     from exitwave.dataset import Dataset
-    from exitwave.dataset.yamlfiles import read_yaml
     from exitwave.learning import Network, Training, train
 
-    fields: dict[str, Any] = {} if spec is None else dict(read_yaml(spec, "a training"))
+    fields: dict[str, Any] = {} if spec is None else Training.read(spec).model_dump(mode="json", exclude_unset=True)
     net = {"name": network, "width": width, "heads": head or None}
     crops = {"size": crop, "pixel_size": sampling}
     simple = {"epochs": epochs, "batch": batch, "live": live, "precision": precision}

@@ -21,6 +21,7 @@ from exitwave.learning.familiarity import unfamiliar
 from exitwave.learning.inference import probabilities
 from exitwave.learning.networks import Net, build, channels_last
 from exitwave.learning.normalisation import Normalisation
+from exitwave.learning.references import reference_file
 
 __all__ = ["Network"]
 
@@ -172,8 +173,15 @@ class Network:
         image = torch.from_numpy(np.array(array, dtype=np.float32))
         return unfamiliar(known, image, pixel_size, self.pixel_size)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write weights and record into one safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Where.
+        half
+            Whether weights are kept in 16 bits: half the size, and probabilities that differ by some 0.001.
 
         Examples
         --------
@@ -188,6 +196,8 @@ class Network:
 
         path = Path(path)
         tensors = {name: value.cpu().contiguous() for name, value in self.module.state_dict().items()}
+        if half:
+            tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
         metadata = {
             "format": FORMAT,
             "net": canonical_json(self.net.to_dict()),
@@ -200,7 +210,9 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Network:
-        """Return the network in a file that ``save`` wrote; nothing in the file is run.
+        """Return the network in a file that ``save`` wrote, or the shipped one of that name.
+
+        Nothing in the file is run.
 
         Raises
         ------
@@ -211,7 +223,9 @@ class Network:
 
         path = Path(path)
         if not path.is_file():
-            raise TrainingError(f"{path} is not there; give the .safetensors file of a trained network.")
+            if path.suffix == ".safetensors" or path.name != str(path):
+                raise TrainingError(f"{path} is not there; give the .safetensors file of a trained network.")
+            path = reference_file(str(path))
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}

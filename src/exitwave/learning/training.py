@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 
@@ -23,6 +23,7 @@ from exitwave.learning.network import Network
 from exitwave.learning.networks import Net
 from exitwave.learning.normalisation import Normalisation
 from exitwave.learning.prepare import held_out_crops, training_source
+from exitwave.learning.references import shipped_training
 from exitwave.learning.schedules import SCHEDULES
 
 __all__ = ["Training", "train"]
@@ -99,6 +100,22 @@ class Training(Spec):
     images_per_epoch: Annotated[int, Number("a number of images", at_least=1, whole=True, fixed=True)] | None = None
     shifts: dict[str, dict[str, Any]] = {}  # noqa: RUF012
     precision: Annotated[str, Word("a precision", options=("32", "bf16-mixed", "16-mixed"), fixed=True)] = "32"
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Return what a YAML file says, or the shipped training of that name.
+
+        Examples
+        --------
+        >>> Training.read("reference").net.heads
+        ('boundary', 'distance')
+        """
+        from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping
+
+        file = Path(path)
+        if file.suffix in (".yaml", ".yml") or file.is_file():
+            return cls.parse(read_yaml(file, "a training"))
+        return cls.parse(yaml_mapping(shipped_training(str(path)), str(path), "a training"))
 
 
 def train(
