@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import DatasetError, ShardCorruptError, canonical_json
 from exitwave.core.files import write_whole
+from exitwave.dataset.chunks import Chunks
 
 __all__ = ["Shard", "ShardWriter", "shard_name", "shard_number"]
 
@@ -144,30 +147,38 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._datasets: dict[str, h5py.Dataset] = {}
+        self._chunks: dict[str, Chunks | None] = {}
         with self._checked():
-            self._file = h5py.File(path, "r", locking=False)
+            # nothing is read twice from an open shard, so chunks that are kept would only cost memory
+            self._file = h5py.File(path, "r", locking=False, rdcc_nbytes=0)
             try:
                 attributes = self._file.attrs
                 if attributes.get("format") != FORMAT:
                     raise ValueError("it is not an exitwave shard")
-                if int(attributes["version"]) > VERSION:
+                if (version := int(attributes["version"])) > VERSION:
                     raise DatasetError(
-                        f"{path} is of version {attributes['version']}, this reads up to {VERSION}; update exitwave."
+                        f"{path} is of version {version}, this reads up to {VERSION}; update exitwave."
                     )
                 self.checksum = str(attributes["checksum"])
-                self.notes: dict[str, Any] = _json(str(attributes["notes"]))
-                self._size = path.stat().st_size
+                self._handle = int(self._file.id.get_vfd_handle())
+                self._size = os.fstat(self._handle).st_size
             except BaseException:
                 self._file.close()
                 raise
 
     @cached_property
+    def notes(self) -> dict[str, Any]:
+        """What is kept beside the content: seconds by stage, the software, the kind of device."""
+        with self._checked():
+            notes: dict[str, Any] = _json(str(self._file.attrs["notes"]))
+            return notes
+
+    @cached_property
     def entries(self) -> list[dict[str, Any]]:
         """The structures: plain data, one mapping each."""
         with self._checked():
-            dataset = self._dataset("records", limit=_LARGEST_RECORDS)
-            data = _json(dataset[()].tobytes().decode("utf-8"))
+            _safe(self._file, "records", min(_LARGEST_RECORDS, self._size * _EXPANSION))
+            data = _json(self._file["records"][()].tobytes().decode("utf-8"))
             if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
                 raise ValueError("its records are not a list of structures")
             return data
@@ -196,8 +207,7 @@ class Shard:
             Position along the first axis.
         """
         with self._checked():
-            dataset = self._dataset(f"structures/{index:09d}/{name}")
-            values: NDArray[Any] = dataset[()] if row is None else dataset[row]
+            values = self._array(f"structures/{index:09d}/{name}", row)
         return values.view(np.complex64)[..., 0] if name.startswith("waves/") else values
 
     def has(self, index: int, name: str) -> bool:
@@ -217,13 +227,13 @@ class Shard:
             for entry in self.entries:
                 total.add_entry(entry)
                 for name in entry["arrays"]:
-                    total.add_array(name, self._dataset(f"structures/{entry['index']:09d}/{name}")[()])
+                    total.add_array(name, self._array(f"structures/{entry['index']:09d}/{name}"))
             if total.hexdigest() != self.checksum:
                 raise ValueError("its content does not match its checksum")
 
     def close(self) -> None:
         """Close the file."""
-        self._datasets.clear()
+        self._chunks.clear()
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -232,11 +242,14 @@ class Shard:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _dataset(self, path: str, limit: int = _LARGEST_ARRAY) -> h5py.Dataset:
-        found = self._datasets.get(path)
-        if found is None:
-            found = self._datasets[path] = _safe(self._file, path, min(limit, self._size * _EXPANSION))
-        return found
+    def _array(self, path: str, row: int | None = None) -> NDArray[Any]:
+        if path not in self._chunks:
+            self._chunks[path] = Chunks.of(*_safe(self._file, path, min(_LARGEST_ARRAY, self._size * _EXPANSION)))
+        chunks = self._chunks[path]
+        if chunks is not None:
+            return chunks.read(self._handle, row)
+        values: NDArray[Any] = self._file[path][() if row is None else row]
+        return values
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
@@ -286,8 +299,8 @@ def _stored(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _safe(file: h5py.File, path: str, limit: int) -> h5py.Dataset:
-    """Return a data set that lives in this very file and is as large as its bytes can be."""
+def _safe(file: h5py.File, path: str, limit: int) -> tuple[h5py.h5d.DatasetID, h5py.h5p.PropDCID, str]:
+    """Return an array of this very file, as large as its bytes can be, how it is stored, its type."""
     place = ""
     for part in path.split("/"):
         # by the low-level interface, as this is most of what a random read costs beside its bytes
@@ -298,20 +311,22 @@ def _safe(file: h5py.File, path: str, limit: int) -> h5py.Dataset:
             kind = None
         if kind != h5py.h5l.TYPE_HARD:
             raise ValueError(f"{path} is missing")
-    opened = h5py.h5o.open(file.id, path.encode())
-    node = h5py.Dataset(opened) if isinstance(opened, h5py.h5d.DatasetID) else None
-    if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
+    node = h5py.h5o.open(file.id, path.encode())
+    if not isinstance(node, h5py.h5d.DatasetID):
+        raise ValueError(f"{path} is not an array")
+    properties = node.get_create_plist()
+    if properties.get_layout() == h5py.h5d.VIRTUAL or properties.get_external_count():
         raise ValueError(f"{path} is not stored in this file")
-    if node.dtype.str not in _KINDS or node.ndim > 4:
-        raise ValueError(f"{path} holds {node.dtype} in {node.ndim} dimensions")
-    size = node.nbytes
-    properties = node.id.get_create_plist()
+    kind, shape = np.dtype(node.dtype), node.shape
+    if kind.str not in _KINDS or len(shape) > 4:
+        raise ValueError(f"{path} holds {kind} in {len(shape)} dimensions")
+    size = kind.itemsize * math.prod(shape)
     filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
     if not filters <= _FILTERS:
         raise ValueError(f"{path} is packed in an unknown way")
-    if size > limit or size > _EXPANSION * (node.id.get_storage_size() + 1):
+    if size > limit or size > _EXPANSION * (node.get_storage_size() + 1):
         raise ValueError(f"{path} claims {size} bytes, more than the file can hold")
-    return node
+    return node, properties, kind.str
 
 
 def _json(text: str) -> Any:

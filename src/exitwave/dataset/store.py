@@ -18,7 +18,7 @@ from exitwave.dataset.shards import Shard, shard_name, shard_number
 
 __all__ = ["Store"]
 
-_OPEN = 64  # shards that stay open in one process
+_OPEN = 256  # shards that stay open in one process; a process may usually open 1024 files
 
 
 class Store:
