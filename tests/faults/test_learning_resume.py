@@ -15,22 +15,39 @@ from exitwave.learning import ArrayData, Net, Network, train
 
 SETTINGS = {"net": Net(width=0.125, norm="batch"), "crops": {"size": 32}, "batch": 4, "epochs": 3, "seed": 5}
 
+# Imports once, and lets each of its children train until it is killed by a signal at a step.
 SCRIPT = """
-    import os, signal, sys
+    import os, signal, sys, warnings
     import numpy as np
     import torch
+    from exitwave.learning import ArrayData, Net, loop, train
+
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
-    from exitwave.learning import ArrayData, Net, train
-
-    def report(progress):
-        print(progress.done, flush=True)
-        if progress.done == int(sys.argv[2]):
-            os.kill(os.getpid(), getattr(signal, sys.argv[3]))
-
     images = np.random.default_rng(1).normal(size=(10, 48, 48)).astype(np.float32)
     data = ArrayData(images, images > 0.5, pixel_size=0.4)
-    train(data, folder=sys.argv[1], progress=report, **{settings})
+    settings = dict(net=Net(width=0.125, norm="batch"), crops={"size": 32}, batch=4, epochs=3, seed=5)
+
+    def trained(folder, at, how):
+        def report(progress):
+            print(progress.done, flush=True)
+            if progress.done == int(at):
+                os.kill(os.getpid(), getattr(signal, how))
+        train(data, folder=folder, progress=report, **settings)
+
+    for case in sys.argv[1:]:
+        folder, *when = case.split(":")
+        os.mkdir(folder)
+        child = os.fork()
+        if child == 0:
+            with open(folder + ".txt", "w") as text:
+                os.dup2(text.fileno(), 1)
+                os.dup2(text.fileno(), 2)
+            trained(folder, *when)
+            sys.exit()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+CASES = ((1, "SIGKILL"), (3, "SIGKILL"), (5, "SIGKILL"), (3, "SIGINT"))
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +66,19 @@ def undisturbed(data):
         torch.set_num_threads(threads)
 
 
-def killed(folder, at, how):
-    settings = "dict(net=Net(width=0.125, norm='batch'), crops={'size': 32}, batch=4, epochs=3, seed=5)"
-    script = textwrap.dedent(SCRIPT).replace("{settings}", settings)
-    command = [sys.executable, "-W", "error", "-c", script, str(folder), str(at), how]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """For each case: the folder of the training, the exit code, and what was printed."""
+    folders = {case: tmp_path_factory.mktemp("killed") / "training" for case in CASES}
+    cases = [f"{folder}:{at}:{how}" for (at, how), folder in folders.items()]
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), *cases]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert run.returncode == 0, run.stderr
+    codes = map(int, run.stdout.split())
+    return {
+        case: (folder, code, folder.with_suffix(".txt").read_text())
+        for (case, folder), code in zip(folders.items(), codes, strict=True)
+    }
 
 
 def same(a, b):
@@ -62,14 +87,14 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(("at", "epochs"), [(1, 0), (3, 1), (5, 2)])
-def test_killed_and_run_again_the_weights_are_those_of_an_undisturbed_run(tmp_path, data, undisturbed, at, epochs):
-    run = killed(tmp_path, at, "SIGKILL")
-    assert run.returncode == -signal.SIGKILL, run.stderr
-    assert (tmp_path / "checkpoint.ckpt").exists() == (epochs > 0)
+def test_killed_and_run_again_the_weights_are_those_of_an_undisturbed_run(killed, data, undisturbed, at, epochs):
+    folder, code, printed = killed[at, "SIGKILL"]
+    assert code == -signal.SIGKILL, printed
+    assert (folder / "checkpoint.ckpt").exists() == (epochs > 0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     done = []
-    network = train(data, folder=tmp_path, progress=lambda progress: done.append(progress.done), **SETTINGS)
+    network = train(data, folder=folder, progress=lambda progress: done.append(progress.done), **SETTINGS)
     torch.set_num_threads(threads)
     assert done[0] == 2 * epochs + 1  # two steps an epoch
     assert same(network, undisturbed)
@@ -85,11 +110,13 @@ def test_the_finished_training_is_not_done_again(tmp_path, data):
     assert not done
 
 
-def test_ctrl_c_is_an_interrupt_like_any_other(tmp_path):
-    run = killed(tmp_path, 3, "SIGINT")
-    assert "KeyboardInterrupt" in run.stderr
-    assert run.stdout.split()[-1] == "3"
-    assert "graceful" not in run.stderr + run.stdout
+def test_ctrl_c_is_an_interrupt_like_any_other(killed):
+    _, code, printed = killed[3, "SIGINT"]
+    steps, interrupt = printed.split("Traceback", 1)
+    assert code not in (0, -signal.SIGKILL)
+    assert "KeyboardInterrupt" in interrupt
+    assert steps.split()[-1] == "3"
+    assert "graceful" not in printed
 
 
 def test_another_training_in_the_folder_is_refused(tmp_path, data):
