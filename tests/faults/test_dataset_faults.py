@@ -9,7 +9,6 @@ import os
 import random
 import resource
 import signal
-import subprocess
 import sys
 import time
 import warnings
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from exitwave.core import DatasetError
 from exitwave.core import files as files_module
@@ -25,9 +25,9 @@ from exitwave.dataset import Dataset, generate
 from exitwave.dataset import work as work_module
 from exitwave.dataset.executors import InlineExecutor, Job, ProcessExecutor
 from exitwave.dataset.feeding import FedExecutor
-from exitwave.dataset.generate import as_recipe
+from exitwave.dataset.generate import as_recipe, pending_shards
 from exitwave.dataset.locks import FolderLock
-from exitwave.dataset.shards import Shard
+from exitwave.dataset.shards import Shard, shard_name
 
 RECIPE: dict[str, Any] = {
     "seed": 5,
@@ -42,19 +42,6 @@ RECIPE: dict[str, Any] = {
     "images": {"per_structure": 2, "dose": 400},
     "store": {"structures_per_shard": 1},
 }
-PROGRAM = """
-import json, sys
-from exitwave.dataset import generate
-print("ready", flush=True)
-recipe, folder, workers = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-data = generate(recipe, folder, workers=workers, progress=lambda s: print(s.done, flush=True))
-print(data.content)
-"""
-
-
-def start(folder: Path, workers: int = 1, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, json.dumps(RECIPE), str(folder), str(workers)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def forked(function: Callable[[], Any], told: Path | None = None) -> int:
@@ -74,10 +61,15 @@ def forked(function: Callable[[], Any], told: Path | None = None) -> int:
 
 
 @pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> str:
-    data = generate(RECIPE, tmp_path_factory.mktemp("undisturbed") / "set")
-    data.close()
-    return data.content
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "set"
+    generate(RECIPE, folder).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def content(undisturbed: Path) -> str:
+    return Dataset(undisturbed).content
 
 
 def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path, content: str) -> None:
@@ -88,7 +80,7 @@ def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path,
     generate(RECIPE, tmp_path / "timed").close()
     usual = time.monotonic() - began
     kills = 0
-    for _ in range(8):
+    for _ in range(6):
         child = forked(lambda: generate(RECIPE, folder))
         time.sleep(chance.random() * usual / 2)
         kills += os.waitpid(child, os.WNOHANG)[0] == 0
@@ -103,43 +95,47 @@ def test_killed_at_random_instants_it_ends_with_the_same_content(tmp_path: Path,
     assert not list((folder / "shards").glob(".*"))
 
 
-def test_a_run_with_workers_that_is_killed_goes_on(tmp_path: Path, content: str) -> None:
+def test_a_run_or_a_worker_that_is_killed_changes_nothing(
+    tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other: the run, whose worker ends with it; then a worker of the run that goes on."""
+    monkeypatch.setenv("PYTHONHASHSEED", "77")  # in the workers' interpreters
     folder = tmp_path / "set"
-    process = start(folder, 2)
-    assert process.stdout is not None
-    while process.stdout.readline().strip() not in ("2", ""):
-        pass
-    mine = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert mine
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 30  # its workers end with it
-    while any(alive(number) for number in mine) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(alive(number) for number in mine)
+    (folder / "shards").mkdir(parents=True)
+    job = Job(as_recipe(RECIPE), folder)
+    run = forked(lambda: list(ProcessExecutor(1).run(job, range(6))))
+    until(lambda: (folder / "shards" / "000000.h5").exists())
+    workers = children(run)
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+    assert workers
+    until(lambda: not any(Path(f"/proc/{number}/cmdline").exists() for number in workers))
+    killed = []
+    left = pending_shards(job.recipe, folder)
+    assert 0 not in left
+    for event in ProcessExecutor(1).run(job, left[-2:]):
+        if event.structure is not None and not killed:
+            killed = children()
+            for number in killed:
+                os.kill(number, signal.SIGKILL)
+    assert killed
+    assert pending_shards(job.recipe, folder) == left[:-2]
     data = generate(RECIPE, folder)
     assert data.content == content
     data.close()
 
 
-def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, content: str) -> None:
-    folder = tmp_path / "set"
-    (folder / "shards").mkdir(parents=True)
-    killed = []
-    events = ProcessExecutor(2).run(Job(as_recipe(RECIPE), folder), range(6))
-    for event in events:
-        if event.structure is None and not killed:
-            for process in children():
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-                break
-    assert killed
-    assert Dataset(folder).content == content
+def until(happens: Callable[[], bool]) -> None:
+    """Wait for something, two minutes at most."""
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
-def children() -> list[int]:
-    """Return the processes that any thread of this one started."""
-    texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+def children(process: int | str = "self") -> list[int]:
+    """Return the processes that any thread of a process started."""
+    texts = [path.read_text() for path in Path(f"/proc/{process}/task").glob("*/children")]
     return [int(number) for text in texts for number in text.split()]
 
 
@@ -151,13 +147,6 @@ def test_a_shard_that_always_kills_its_worker_ends_the_run(tmp_path: Path, monke
     )
     with pytest.raises(DatasetError, match=r"shard 0 ended its process 3 times \(signal 9\)"):
         list(ProcessExecutor(1).run(Job(as_recipe(RECIPE), folder), [0]))
-
-
-def alive(number: str) -> bool:
-    try:
-        return "exitwave.dataset.worker" in Path(f"/proc/{number}/cmdline").read_text()
-    except OSError:
-        return False
 
 
 def test_a_second_generator_is_refused(tmp_path: Path) -> None:
@@ -262,12 +251,15 @@ def test_a_clock_that_goes_backwards_changes_nothing(
     data.close()
 
 
-def test_hash_seeds_and_threads_change_nothing(tmp_path: Path, content: str) -> None:
-    environment = os.environ | {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
-    process = start(tmp_path / "set", env=environment)
-    out, error = process.communicate()
-    assert process.returncode == 0, error
-    assert out.strip().split("\n")[-1] == content
+def test_more_threads_change_nothing(tmp_path: Path, content: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        data = generate(RECIPE, tmp_path / "set")
+    finally:
+        torch.set_num_threads(before)
+    assert data.content == content
+    data.close()
 
 
 def test_inline_abandoned_in_the_middle_leaves_nothing_unfinished(tmp_path: Path) -> None:
@@ -296,39 +288,30 @@ def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str) -> None:
         generate(RECIPE, tmp_path / "other", scheduler="no address")
 
 
-def test_a_device_fed_by_processes_makes_the_same_content(
-    tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+def test_a_device_fed_by_processes_makes_the_same_and_does_not_wait(
+    tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a CPU in the device's place, with every builder killed on the way."""
-    monkeypatch.setattr("exitwave.dataset.feeding._AHEAD", 1)
-    folder = tmp_path / "set"
-    (folder / "shards").mkdir(parents=True)
-    killed: list[int] = []
-    for event in FedExecutor(2).run(Job(as_recipe(RECIPE), folder), range(6)):
-        if event.structure == 1 and not killed:
-            for process in children():
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-    assert killed
-    assert Dataset(folder).content == content
-    notes = Shard(folder / "shards" / "000005.h5").notes
-    assert set(notes["seconds"]) >= {"scatter", "wait"}
-
-
-def test_a_device_does_not_wait_for_atoms_and_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A device that takes longer for a structure than all builders together waits for the first one only."""
-    recipe = as_recipe(RECIPE | {"structures": RECIPE["structures"] | {"count": 12}})
+    """A slow stage on the CPU in the device's place, with the builder killed on the way."""
+    recipe = as_recipe(RECIPE | {"structures": RECIPE["structures"] | {"count": 9}})
     (tmp_path / "shards").mkdir()
     real = work_module.render_wave
-    monkeypatch.setattr(work_module, "render_wave", lambda *given: time.sleep(0.25) or real(*given))
-    before = set(children())
-    list(FedExecutor(2).run(Job(recipe, tmp_path), range(12)))
-    assert set(children()) == before
-    waits = [Shard(tmp_path / "shards" / f"{number:06d}.h5").notes["seconds"] for number in range(12)]
-    steady = sum(item["wait"] for item in waits[6:])
-    assert steady < 0.1 * sum(item["scatter"] for item in waits[6:]), waits
+    monkeypatch.setattr(work_module, "render_wave", lambda *given: time.sleep(0.2) or real(*given))
+    before, killed = set(children()), []
+    for event in FedExecutor(1).run(Job(recipe, tmp_path), range(9)):
+        if event.structure == 0:
+            killed = sorted(set(children()) - before)
+            for process in killed:
+                os.kill(process, signal.SIGKILL)
+    assert killed
+    assert set(children()) == before  # no process is left
+    made = [Shard(tmp_path / "shards" / shard_name(number)) for number in range(9)]
+    for number in range(6):
+        with Shard(undisturbed / "shards" / shard_name(number)) as shard:
+            assert shard.checksum == made[number].checksum
+    waits = [shard.notes["seconds"] for shard in made]
+    assert sum(item["wait"] for item in waits[7:]) < 0.1 * sum(item["scatter"] for item in waits[7:]), waits
+    for shard in made:
+        shard.close()
 
 
 def test_a_structure_that_always_ends_its_builder_ends_the_run(
