@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exitwave.core import Stream, distribution
+from exitwave.core import DatasetError, Stream, distribution
 from exitwave.dataset import Dataset, Recipe, doctor, generate
 from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value, quadrant_test
 from exitwave.dataset.records import draw_image, draw_structure
@@ -110,11 +110,28 @@ def test_files_are_checked_and_repaired(tmp_path: Path) -> None:
     assert Dataset(folder).content == content
 
 
-def test_what_cannot_be_made_anew_is_not_thrown_away(tmp_path: Path) -> None:
+def test_selections_and_new_images_are_mended_from_their_parents(tmp_path: Path) -> None:
     data = Dataset(made(tmp_path))
-    data.take([0, 1]).save(tmp_path / "saved").close()
-    data.close()
-    shard = tmp_path / "saved" / "shards" / "000000.h5"
-    shard.write_bytes(shard.read_bytes()[:-50])
-    assert not doctor(tmp_path / "saved", repair=True).healthy
-    assert shard.is_file()
+    saved = data.take([5, 0, 1, 3]).save(tmp_path / "saved")
+    new = data.reimage({"per_structure": 1, "dose": 900}, tmp_path / "new", seed=3)
+    contents = saved.content, new.content
+    for opened in (data, saved, new):
+        opened.close()
+    for folder, content in zip((tmp_path / "saved", tmp_path / "new"), contents, strict=True):
+        shard = folder / "shards" / "000000.h5"
+        whole = shard.read_bytes()
+        shard.write_bytes(whole[:-50])
+        found = doctor(folder, repair=True, structures=0)  # without them
+        assert not found.healthy
+        assert f"repair it with --parent {data.stores[0].folder}" in found["checksums"].text
+        assert shard.read_bytes() == whole[:-50]  # what cannot be made anew is not thrown away
+        shard.unlink()
+        assert doctor(folder, structures=0)["completeness"].passed is False
+        assert doctor(folder, repair=True, parents=[data.stores[0].folder], structures=0)["completeness"].repaired
+        assert Dataset(folder).content == content
+    shard.unlink()
+    with pytest.raises(DatasetError, match="is not what these images were formed from"):
+        doctor(tmp_path / "new", repair=True, parents=[tmp_path / "saved"])
+    (tmp_path / "saved" / "shards" / "000000.h5").unlink()
+    with pytest.raises(DatasetError, match="4 of 4 lost images are in none of the parents"):
+        doctor(tmp_path / "saved", repair=True, parents=[tmp_path / "saved"])

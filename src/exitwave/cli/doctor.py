@@ -17,6 +17,9 @@ def command(
     folder: Path = typer.Argument(help="The data set."),
     repair: bool = typer.Option(False, "--repair", help="Make again what is damaged or missing and can be rebuilt."),
     structures: int = typer.Option(8, min=0, help="Structures that are made again for the checks of physics."),
+    parent: list[Path] | None = typer.Option(
+        None, "--parent", help="For repair: a data set that this one was saved or re-imaged from; may be repeated."
+    ),
     against: list[Path] | None = typer.Option(
         None, "--against", help="Another data set that must share no structure with it; may be repeated."
     ),
@@ -27,7 +30,9 @@ def command(
     from exitwave.dataset import Dataset, doctor
     from exitwave.dataset.report import report as write_report
 
-    found = doctor(folder, *(against or []), repair=repair, structures=structures, allow_code=allow_code)
+    found = doctor(
+        folder, *(against or []), repair=repair, parents=parent or (), structures=structures, allow_code=allow_code
+    )
     for verdict in found.verdicts:
         console.print(str(verdict), style=_COLOURS[verdict.passed], markup=False, soft_wrap=True)
     if report is not None:

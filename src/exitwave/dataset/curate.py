@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from exitwave.dataset.selection import Selection
     from exitwave.dataset.store import Store
 
-__all__ = ["ORIGIN_NAME", "concat", "mix", "save"]
+__all__ = ["MEMBERS_NAME", "ORIGIN_NAME", "concat", "excerpt", "mix", "read_members", "save"]
 
 Chosen = TypeVar("Chosen", bound="Selection")
 
 ORIGIN_NAME = "origin.yaml"  # where a data set that was not generated from a recipe comes from
+MEMBERS_NAME = "members.parquet"  # which images a saved selection has, so that it can be mended
 
 
 def concat(parts: Sequence[Chosen]) -> Chosen:
@@ -171,6 +173,7 @@ def save(
     from exitwave.dataset.dataset import Dataset
 
     where = Path(folder)
+    began = time.monotonic()
     make_folder(where / "shards")
     with FolderLock(where):
         if any(item.name not in ("shards", LOCK_NAME) for item in where.iterdir()) or any(
@@ -190,19 +193,24 @@ def save(
                     write_whole(where / "parents" / str(index) / source.name, source.read_bytes())
         write_whole(where / ORIGIN_NAME, yaml_text({"saved_from": parents, "content": data.content}).encode())
         keys = list(wanted)
+        names: list[tuple[int, int, str]] = []
+        for index, key in enumerate(keys):
+            images = data._stores[key[0]].shard(key[1]).entry(key[2])["images"]
+            names += [(index // structures_per_shard, index, images[place]["id"]) for place in sorted(wanted[key])]
+        _write_members(where, names)
         for number, start in enumerate(range(0, len(keys), structures_per_shard)):
             with ShardWriter(where / "shards" / shard_name(number)) as writer:
                 for offset, key in enumerate(keys[start : start + structures_per_shard]):
-                    entry, arrays = _excerpt(data._stores[key[0]], key[1], key[2], sorted(wanted[key]))
+                    entry, arrays = excerpt(data._stores[key[0]], key[1], key[2], sorted(wanted[key]))
                     writer.add(entry | {"index": start + offset}, arrays)
                     if progress is not None:
-                        progress(Progress("save", start + offset + 1, len(keys), 0.0))
+                        progress(Progress("save", start + offset + 1, len(keys), time.monotonic() - began))
                 writer.commit(software=software())
         Catalog(where).close()
     return Dataset(where)
 
 
-def _excerpt(store: Store, shard_index: int, structure: int, positions: list[int]) -> tuple[dict[str, Any], Any]:
+def excerpt(store: Store, shard_index: int, structure: int, positions: list[int]) -> tuple[dict[str, Any], Any]:
     """Return a structure's entry and arrays with only the images at ``positions``."""
     shard = store.shard(shard_index)
     entry = shard.entry(structure)
@@ -215,3 +223,36 @@ def _excerpt(store: Store, shard_index: int, structure: int, positions: list[int
 
 def _parent(store: Store) -> dict[str, Any]:
     return {"folder": str(store.folder), "content": store.content()}
+
+
+def read_members(folder: Path) -> list[tuple[int, int, str]]:
+    """Return shard, structure and identity of every image that a saved selection is to have.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / MEMBERS_NAME
+    try:
+        table = pq.read_table(path, columns=["shard", "structure", "id"])
+        return list(zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True))
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{path} is damaged ({str(error).splitlines()[0]}); save the selection anew.") from None
+
+
+def _write_members(folder: Path, members: Sequence[tuple[int, int, str]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = zip(*members, strict=True) if members else ((), (), ())
+    kinds = {"shard": pa.int64(), "structure": pa.int64(), "id": pa.string()}
+    table = pa.table(
+        {name: pa.array(list(found), kind) for (name, kind), found in zip(kinds.items(), columns, strict=True)}
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy")
+    write_whole(folder / MEMBERS_NAME, memoryview(sink.getvalue()))

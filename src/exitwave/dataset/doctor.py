@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -12,13 +11,11 @@ from pathlib import Path
 from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError
 from exitwave.core.files import TEMPORARY
 from exitwave.dataset import checks
-from exitwave.dataset.catalog import CATALOG_NAME
 from exitwave.dataset.checks import Verdict
 from exitwave.dataset.dataset import Dataset
-from exitwave.dataset.generate import RECIPE_NAME, generate
-from exitwave.dataset.locks import FolderLock
-from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.remade import remade
+from exitwave.dataset.repair import expected_shards, parents_needed, recipe_of
+from exitwave.dataset.repair import repair as mend
 from exitwave.dataset.shards import Shard, shard_name, shard_number
 from exitwave.dataset.store import Store
 
@@ -56,6 +53,7 @@ def doctor(
     folder: str | os.PathLike[str],
     *others: str | os.PathLike[str],
     repair: bool = False,
+    parents: Sequence[str | os.PathLike[str]] = (),
     structures: int = 8,
     false_alarm: float = 1e-6,
     allow_code: bool = False,
@@ -70,6 +68,8 @@ def doctor(
         Data sets that must share no structure with it: validation data, say.
     repair
         Whether to remove unfinished files, rebuild the catalog and make damaged or missing shards anew.
+    parents
+        The data sets that this one was saved or re-imaged from, for its repair; only what is named here is read.
     structures
         Structures whose atoms are built again for the checks that need them.
     false_alarm
@@ -91,7 +91,7 @@ def doctor(
     Store(where)  # refuses what is no data set
     verdicts = list(_files(where, allow_code))
     if repair and not all(verdict.passed for verdict in verdicts):
-        _repair(where, allow_code)
+        mend(where, [Path(parent) for parent in parents], allow_code=allow_code)
         verdicts = [verdict.after_repair() for verdict in _files(where, allow_code)]
     if not all(verdict.passed for verdict in verdicts[:1]):
         return Diagnosis(tuple(verdicts))  # damaged shards: nothing further can be read
@@ -101,7 +101,7 @@ def doctor(
             lambda: checks.images(data),
             lambda: remade(data, structures, allow_code=allow_code),
             lambda: checks.geometry(data, structures, allow_code=allow_code),
-            lambda: checks.statistics(data, false_alarm, _recipe(where, allow_code)),
+            lambda: checks.statistics(data, false_alarm, recipe_of(where, allow_code)),
             lambda: _leaks(data, others),
         ]
         for run in runs:
@@ -156,19 +156,21 @@ def _files(folder: Path, allow_code: bool) -> Iterator[Verdict]:
                 shard.verify()
         except (ShardCorruptError, DatasetError) as error:
             damaged.append(str(error))
-    yield Verdict("checksums", not damaged, damaged[0] if damaged else f"{len(present)} shards match their checksums")
-    recipe = _recipe(folder, allow_code)
-    if recipe is not None:
-        missing = sorted(set(range(recipe.shards)) - set(present))
-        surplus = sorted(set(present) - set(range(recipe.shards)))
-        text = f"all {recipe.shards} shards are there"
+    advice = parents_needed(folder)
+    text = f"{damaged[0].rstrip('.')}{advice}" if damaged else f"{len(present)} shards match their checksums"
+    yield Verdict("checksums", not damaged, text)
+    expected = expected_shards(folder, allow_code)
+    if expected is not None:
+        missing = sorted(set(range(expected)) - set(present))
+        surplus = sorted(set(present) - set(range(expected)))
+        text = f"all {expected} shards are there"
         if missing:
-            text = f"{len(missing)} of {recipe.shards} shards are missing, the first is {shard_name(missing[0])}"
+            text = f"{len(missing)} of {expected} shards are missing, the first is {shard_name(missing[0])}{advice}"
         elif surplus:
-            text = f"{shard_name(surplus[0])} does not belong to the recipe"
+            text = f"{shard_name(surplus[0])} is not one of the {expected} shards that belong here"
         yield Verdict("completeness", not missing and not surplus, text)
     else:
-        yield Verdict("completeness", None, "there is no recipe to compare with")
+        yield Verdict("completeness", None, "nothing here says how many shards there should be")
     orphans = [
         str(path.relative_to(folder))
         for path in (folder / "shards").iterdir()
@@ -180,37 +182,3 @@ def _files(folder: Path, allow_code: bool) -> Iterator[Verdict]:
         yield Verdict("catalog", None, "it cannot be compared with damaged shards")
         return
     yield checks.catalog(folder)
-
-
-def _recipe(folder: Path, allow_code: bool) -> Recipe | None:
-    path = folder / RECIPE_NAME
-    if not path.is_file():
-        return None
-    try:
-        return Recipe.read(path, allow_code=allow_code)
-    except ExitwaveError:
-        return None
-
-
-def _repair(folder: Path, allow_code: bool) -> None:
-    recipe = _recipe(folder, allow_code)
-    with FolderLock(folder):
-        for path in (folder / "shards").iterdir():
-            if path.name.endswith(TEMPORARY):
-                path.unlink()
-                continue
-            if shard_number(path.name) is None:
-                continue
-            try:
-                with Shard(path) as shard:
-                    shard.verify()
-            except ShardCorruptError:
-                if recipe is not None:  # without one it cannot be made anew, and a part of it may yet be saved
-                    path.unlink()
-        with contextlib.suppress(FileNotFoundError):
-            (folder / CATALOG_NAME).unlink()
-    if recipe is not None:
-        generate(recipe, folder, allow_code=allow_code).close()
-        return
-    with contextlib.suppress(ShardCorruptError):
-        Dataset(folder).close()  # builds the catalog

@@ -75,6 +75,7 @@ def reimage(
         "reimaged_from": {"folder": str(store.folder), "content": store.content()},
         "images": section.to_dict(),
         "seed": seed,
+        "shards": len(store.numbers()),
     }
     with FolderLock(where):
         _claim(where, origin)
@@ -82,12 +83,12 @@ def reimage(
         began = time.monotonic()
         numbers = store.numbers()
         total = sum(len(store.shard(number).entries) for number in numbers)
-        done = failures = 0
+        done = resumed = failures = 0
         for number in numbers:
             parent = store.shard(number)
             target = where / "shards" / shard_name(number)
             if _is_whole(target):
-                done += len(parent.entries)
+                done, resumed = done + len(parent.entries), resumed + len(parent.entries)
                 continue
             with one_thread(), ShardWriter(target) as writer:
                 for entry in parent.entries:
@@ -95,7 +96,7 @@ def reimage(
                     writer.add(new, arrays)
                     done, failures = done + 1, failures + len(new["failures"])
                     if progress is not None:
-                        progress(Progress("reimage", done, total, time.monotonic() - began, 0, failures))
+                        progress(Progress("reimage", done, total, time.monotonic() - began, resumed, failures))
                 writer.commit(software=software())
         Catalog(where).close()
     return Dataset(where)
@@ -129,12 +130,19 @@ def _entry(
 def _claim(folder: Path, origin: dict[str, Any]) -> None:
     path = folder / ORIGIN_NAME
     if path.is_file():
-        if read_yaml(path, "the origin of a data set") != origin:
+        if _essence(read_yaml(path, "the origin of a data set")) != _essence(origin):
             raise DatasetError(f"{folder} holds images made otherwise ({ORIGIN_NAME} says how); give another folder.")
         return
     if any((folder / "shards").iterdir()):
         raise DatasetError(f"{folder} holds another data set; give a new folder.")
     write_whole(path, yaml_text(origin).encode())
+
+
+def _essence(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides the images: the parent's content, wherever it is, and how they are drawn."""
+    parent = origin.get("reimaged_from")
+    content = parent.get("content") if isinstance(parent, Mapping) else None
+    return {"content": content, "images": origin.get("images"), "seed": origin.get("seed")}
 
 
 def _is_whole(path: Path) -> bool:
