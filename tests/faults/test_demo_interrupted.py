@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COMMAND = [sys.executable, "-m", "exitwave", "demo", "--structures", "4", "--epochs", "2", "--workers", "2"]
+from exitwave.cli.app import main
+
+COMMAND = [sys.executable, "-m", "exitwave", "demo", "--structures", "4", "--epochs", "2"]
+LIMIT_BYTES = 4e9
 
 
 def _start(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -36,8 +39,8 @@ def _interrupt_at(process: subprocess.Popen[str], pattern: str) -> str:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "out"
-    for stage in (r"generate: [0-3]/4", r"train: [1-9]\d*/"):
-        process = _start(folder)
+    for stage, workers in ((r"generate: [0-3]/4", "2"), (r"train: [1-9]\d*/", "1")):
+        process = _start(folder, "--workers", workers)
         text = _interrupt_at(process, stage)
         assert process.returncode == 130, text
         assert "the same command goes on" in text
@@ -64,7 +67,7 @@ def test_goes_on_and_ends_as_promised(finished):
     assert html.count('class="drawn"') == 10
     stages = {entry["name"]: entry for entry in json.loads((folder / "stages.json").read_text())}
     assert list(stages) == ["generate", "train", "segment", "report"]
-    assert max(entry["peak_bytes"] for entry in stages.values()) < 4 * 2**30
+    assert max(entry["peak_bytes"] for entry in stages.values()) < LIMIT_BYTES
     assert len(list((folder / "segmented").rglob("*-particles.csv"))) == 10
 
 
@@ -85,10 +88,12 @@ def test_the_interrupted_network_is_the_undisturbed_one(finished):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_another_demo_is_refused_in_one_sentence(finished):
+def test_another_demo_is_refused_in_one_sentence(finished, monkeypatch, capsys):
     folder, _ = finished
-    process = _start(folder, "--epochs", "3")
-    text = process.communicate(timeout=120)[0]
-    assert process.returncode == 1
-    assert "holds a demo with other settings" in text
-    assert "Traceback" not in text
+    monkeypatch.setattr(sys, "argv", ["exitwave", *COMMAND[3:], "--epochs", "3", "--folder", str(folder)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    printed = "".join(capsys.readouterr())
+    assert end.value.code == 1
+    assert "holds a demo with other settings" in printed
+    assert "Traceback" not in printed

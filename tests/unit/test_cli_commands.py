@@ -49,7 +49,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     (folder / "recipe.yaml").write_text(RECIPE)
     exitwave("generate", "recipe.yaml", "data", "--workers", "1", cwd=folder)
-    exitwave("train", "data", "--seed", "1", "--epochs", "1", "--crop", "64", "-o", "net.safetensors", cwd=folder)
+    short = ["--seed", "1", "--epochs", "1", "--crop", "64", "--width", "0.25"]
+    exitwave("train", "data", *short, "-o", "net.safetensors", cwd=folder)
     return folder
 
 
