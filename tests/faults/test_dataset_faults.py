@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -22,7 +23,9 @@ import torch
 from exitwave.core import DatasetError
 from exitwave.core import files as files_module
 from exitwave.dataset import Dataset, generate
+from exitwave.dataset import cluster as cluster_module
 from exitwave.dataset import work as work_module
+from exitwave.dataset.cluster import ClusterExecutor
 from exitwave.dataset.executors import InlineExecutor, Job, ProcessExecutor
 from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.generate import as_recipe, pending_shards
@@ -273,7 +276,7 @@ def test_inline_abandoned_in_the_middle_leaves_nothing_unfinished(tmp_path: Path
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning", "default::UserWarning")
-def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str) -> None:
+def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
@@ -282,7 +285,18 @@ def test_a_cluster_makes_the_same_content(tmp_path: Path, content: str) -> None:
         distributed.Client(cluster) as client,
     ):
         data = generate(RECIPE, tmp_path / "set", scheduler=client)
-    assert data.content == content
+        # a device that one process beside the worker builds for; a task that was cut short left a shard
+        monkeypatch.setattr("exitwave.dataset.cluster.drives_device", lambda device: True)
+        fed = tmp_path / "fed"
+        shutil.copytree(tmp_path / "set" / "shards", fed / "shards")
+        for number in (0, 1, 4):
+            (fed / "shards" / shard_name(number)).unlink()
+        events = list(ClusterExecutor(client).run(Job(as_recipe(RECIPE), fed), range(6)))
+        assert sorted(event.structure for event in events if event.structure is not None) == list(range(6))
+        assert "wait" in Shard(fed / "shards" / shard_name(4)).notes["seconds"]
+        assert "wait" not in Shard(fed / "shards" / shard_name(5)).notes["seconds"]
+        assert not cluster_module._FEEDS
+    assert data.content == Dataset(fed).content == content
     data.close()
     with pytest.raises(DatasetError, match="does not answer"):
         generate(RECIPE, tmp_path / "other", scheduler="no address")

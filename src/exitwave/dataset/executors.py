@@ -1,4 +1,4 @@
-"""Who makes the shards: this process, local processes, or a Dask cluster; all give the same bytes."""
+"""Who makes the shards: this process or local processes; all give the same bytes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from exitwave.core import DatasetError, ExitwaveError
+from exitwave.core import DatasetError
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.work import make_shard
 
 __all__ = [
-    "ClusterExecutor",
     "Event",
     "Executor",
     "InlineExecutor",
     "Job",
     "ProcessExecutor",
+    "drives_device",
     "one_thread_environment",
 ]
 
@@ -148,54 +148,9 @@ class ProcessExecutor:
                 worker.stop()
 
 
-class ClusterExecutor:
-    """Makes shards on a Dask cluster that shares the folder; a shard whose worker dies is made again.
-
-    Parameters
-    ----------
-    address
-        The scheduler's address, or a ``distributed.Client`` or cluster.
-    """
-
-    def __init__(self, address: Any) -> None:
-        self.address = address
-
-    def run(self, job: Job, shards: Sequence[int]) -> Iterator[Event]:
-        """Make the shards on all workers of the cluster."""
-        try:
-            from distributed import Client, as_completed
-        except ImportError:
-            raise DatasetError(
-                "a scheduler needs dask and distributed; pip install 'exitwave[cluster]' brings them."
-            ) from None
-        text = job.to_json()
-        given = isinstance(self.address, Client)
-        try:
-            client = self.address if given else Client(self.address, timeout=30)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, TypeError) as error:
-            raise DatasetError(f"scheduler is {self.address!r}, which does not answer ({error}).") from None
-        try:
-            futures = {
-                client.submit(
-                    _on_cluster, text, number, key=f"exitwave-{job.recipe.identity}-{number}", pure=False
-                ): number
-                for number in shards
-            }
-            for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
-                number = futures[future]
-                try:
-                    result = future.result()
-                except ExitwaveError:
-                    raise
-                except Exception as error:
-                    raise DatasetError(f"shard {number} failed on the cluster: {error}") from None
-                for index, failed in result:
-                    yield Event(number, index, failed)
-                yield Event(number, None, sum(failed for _, failed in result))
-                future.release()
-        finally:
-            if not given:
-                client.close()
+def drives_device(device: str | None) -> bool:
+    """Return whether a device is another than the processor, so that processes may build atoms ahead of it."""
+    return device is not None and not device.startswith("cpu")
 
 
 def one_thread_environment() -> dict[str, str]:
@@ -257,8 +212,3 @@ class _Worker:
         except ValueError:
             pass  # closed, or cut in the middle of a line
         inbox.put((self, None))
-
-
-def _on_cluster(text: str, number: int) -> list[tuple[int, int]]:
-    job = Job.from_json(text)
-    return list(make_shard(job.recipe, job.folder, number, job.device))

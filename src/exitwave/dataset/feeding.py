@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import fields
 from queue import Queue
 from typing import IO, Any
@@ -75,16 +75,14 @@ class Feed:
     ----------
     job
         The recipe and where its families may come from.
-    indices
-        Structures that will be asked for, in that order.
     workers
-        Processes.
+        Processes; they start with the first structure.
     """
 
-    def __init__(self, job: Job, indices: Sequence[int], workers: int) -> None:
+    def __init__(self, job: Job, workers: int) -> None:
         self.waited = 0.0
         self._text = job.to_json()
-        self._indices = list(indices)
+        self._indices: list[int] = []
         self._next = 0  # place in the list that is given to a builder next
         self._taken = 0
         self._ready: dict[int, Structure | None] = {}
@@ -97,6 +95,12 @@ class Feed:
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
+
+    def add(self, indices: Iterable[int]) -> None:
+        """Have more structures built; every one of them will be taken, in this order."""
+        with self._changed:
+            self._indices += indices
+            self._changed.notify_all()
 
     def take(self, index: int) -> Structure | None:
         """Return the structure that is next in order; None if it could not be built, so that the caller finds why."""
@@ -123,9 +127,9 @@ class Feed:
 
     def _claim(self) -> int | None:
         with self._changed:
-            while not self._closed and self._next < len(self._indices) and self._next - self._taken >= self._room:
+            while not self._closed and (self._next >= len(self._indices) or self._next - self._taken >= self._room):
                 self._changed.wait()
-            if self._closed or self._next >= len(self._indices):
+            if self._closed:
                 return None
             self._next += 1
             return self._indices[self._next - 1]
@@ -207,15 +211,18 @@ class FedExecutor:
 
     def run(self, job: Job, shards: Sequence[int]) -> Iterator[Event]:
         """Make the shards one after the other."""
-        indices = [index for number in shards for index in structures_of_shard(job.recipe, number)]
-        feed = Feed(job, indices, self.workers)
-        try:
-            for number in shards:
-                yield from self._shard(job, number, feed)
-        finally:
-            feed.close()
+        with closing(Feed(job, self.workers)) as feed:
+            yield from self.fed(job, shards, feed)
 
-    def _shard(self, job: Job, number: int, feed: Feed) -> Iterator[Event]:
+    @classmethod
+    def fed(cls, job: Job, shards: Sequence[int], feed: Feed) -> Iterator[Event]:
+        """Make the shards one after the other with atoms from a feed that others may go on with."""
+        feed.add(index for number in shards for index in structures_of_shard(job.recipe, number))
+        for number in shards:
+            yield from cls._shard(job, number, feed)
+
+    @staticmethod
+    def _shard(job: Job, number: int, feed: Feed) -> Iterator[Event]:
         seconds: dict[str, float] = {}
         failures = 0
         before = feed.waited

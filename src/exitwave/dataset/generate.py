@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from exitwave.core import DatasetError, ExitwaveError, Progress, Reporter, ShardCorruptError, SpecError
 from exitwave.core.files import TEMPORARY, cannot_write, write_whole
 from exitwave.dataset.catalog import Catalog
-from exitwave.dataset.executors import ClusterExecutor, Executor, InlineExecutor, Job, ProcessExecutor
+from exitwave.dataset.cluster import ClusterExecutor
+from exitwave.dataset.executors import Executor, InlineExecutor, Job, ProcessExecutor, drives_device
 from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
@@ -50,7 +51,7 @@ def generate(
         Where the data set is or will be.
     workers
         Local processes, one thread each; 1 computes in this process. With a device, they build structures ahead of
-        it, and this process drives it.
+        it, and this process drives it; with a scheduler and a device, so many build ahead of every Dask worker.
     device
         Where to scatter and to form images ("cpu", "cuda").
     progress
@@ -109,8 +110,8 @@ def generate(
 def executor_for(workers: int, device: str | None, scheduler: Any, shards: int) -> Executor:
     """Return who makes the shards: a cluster, a device fed by processes, processes, or this process."""
     if scheduler is not None:
-        return ClusterExecutor(scheduler)
-    if workers > 1 and device is not None and not device.startswith("cpu"):
+        return ClusterExecutor(scheduler, workers)
+    if workers > 1 and drives_device(device):
         return FedExecutor(workers)
     return InlineExecutor() if workers == 1 or shards == 1 else ProcessExecutor(workers)
 

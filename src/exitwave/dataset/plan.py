@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from exitwave.core import DatasetError, SpecError
-from exitwave.dataset.executors import one_thread_environment
+from exitwave.dataset.executors import drives_device, one_thread_environment
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.samples import one_thread
 from exitwave.dataset.shards import ShardWriter, shard_name
@@ -157,7 +157,7 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         raise DatasetError(
             f"each of the {len(indices)} structures that were tried failed ({reason}); mend the recipe."
         )
-    fed = workers > 1 and device is not None and not device.startswith("cpu")
+    fed = workers > 1 and drives_device(device)
     totals = np.array([sum(item.values()) for item in times])
     spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else 0.0
     stored, in_memory = (int(np.mean([item[k] for item in sizes])) for k in (0, 1))
