@@ -166,10 +166,13 @@ def test_a_plan_knows_the_cost() -> None:
     assert cost.failures == ()
 
 
-def test_a_plan_tells_what_cannot_work() -> None:
-    broken = recipe(structures=recipe()["structures"] | {"field": [24, 29.7]})
-    with pytest.raises(DatasetError, match="square"):
-        plan(Recipe.parse(broken), samples=1)
+def test_a_plan_tells_what_cannot_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ValueError("the gun is empty.")
+
+    monkeypatch.setattr("exitwave.dataset.work.render_wave", refuse)
+    with pytest.raises(DatasetError, match=r"each of the 1 structures that were tried failed .*the gun is empty"):
+        plan(Recipe.parse(recipe()), samples=1)
 
 
 def test_a_plan_is_within_a_quarter_of_the_cost(

@@ -15,6 +15,7 @@ from pydantic import Field, SerializationInfo, SerializeAsAny, field_validator, 
 
 from exitwave.core import Number, Spec, SpecError
 from exitwave.core.files import write_whole
+from exitwave.dataset.consistency import check_sections
 from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping, yaml_text
 from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
@@ -163,6 +164,11 @@ class Recipe(Spec):
                 f"labels is {value!r}; it is a list of one or more rules, as in labels: [{{rule: phase}}]."
             )
         return tuple(rule(item, f"labels.{index}") for index, item in enumerate(value))
+
+    @model_validator(mode="after")
+    def _works(self) -> Self:
+        check_sections(getattr(self.structures.spec, "field", None), self.scattering, self.labels)
+        return self
 
     @property
     def shards(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -76,11 +77,21 @@ class Stack:
 
 def fault_kinds(crystal: Crystal) -> tuple[str, ...]:
     """Return the kinds of planar fault that a crystal can have; none where it has no close-packed stack."""
-    try:
-        stack = stack_of(crystal, default_plane(crystal))
-    except StructureError:
-        return ()
-    return tuple(KINDS["hexagonal" if stack.hexagonal else "cubic"])
+    material = crystal.material
+    key = (material.lattice.tobytes(), material.basis.tobytes(), np.asarray(material.numbers).tobytes())
+    if key not in _FAULTS:  # asked of every particle of every draw
+        try:
+            stack = stack_of(crystal, default_plane(crystal))
+            kinds = tuple(KINDS["hexagonal" if stack.hexagonal else "cubic"])
+        except StructureError:
+            kinds = ()
+        while len(_FAULTS) >= 64:
+            _FAULTS.pop(next(iter(_FAULTS)), None)
+        _FAULTS[key] = kinds
+    return _FAULTS[key]
+
+
+_FAULTS: dict[tuple[bytes, ...], tuple[str, ...]] = {}
 
 
 def default_plane(crystal: Crystal) -> tuple[int, int, int]:
@@ -146,13 +157,19 @@ _FCC = [*_FCC, *(-v for v in _FCC)]
 
 def _motif(basis: Array, numbers: ArrayLike) -> list[int]:
     """Return one site of each set that face centring makes."""
+    basis = np.ascontiguousarray(basis, dtype=np.float64)
+    return list(_sites(basis.tobytes(), tuple(np.asarray(numbers).tolist())))
+
+
+@lru_cache(maxsize=64)
+def _sites(places: bytes, kinds: tuple[int, ...]) -> tuple[int, ...]:
+    basis = np.frombuffer(places).reshape(-1, 3)
     kept: list[int] = []
-    kinds = np.asarray(numbers)
     for i in range(len(basis)):
         images = [basis[i] - basis[k] - v for k in kept if kinds[k] == kinds[i] for v in (*_FCC, np.zeros(3))]
         if not any(np.abs(d - np.round(d)).max() < 1e-3 for d in images):
             kept.append(i)
-    return kept
+    return tuple(kept)
 
 
 def _is_fcc(basis: Array, numbers: ArrayLike) -> bool:
