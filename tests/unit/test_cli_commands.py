@@ -79,7 +79,7 @@ def test_a_study_of_two_networks(made):
     (made / "study.yaml").write_text(yaml.safe_dump(study))
     text = exitwave("study", "study.yaml", "-o", "study", code=1, cwd=made)
     assert "none, seed 1" in text
-    assert (made / "study" / "report.html").exists()
+    assert (made / "study" / "study" / "report.html").exists()
 
 
 def test_a_network_for_some_micrographs(made):

@@ -21,7 +21,8 @@ from exitwave.learning.objects import (
     size_errors,
 )
 from exitwave.learning.stored import Stored
-from exitwave.learning.study import Condition, Study
+from exitwave.learning.study import Condition, Judge, Scale, Study, StudySet
+from exitwave.learning.study_files import shipped_studies
 from exitwave.learning.study_result import StudyResult
 from exitwave.learning.study_runs import run_study
 from exitwave.learning.training import Training, train
@@ -35,14 +36,17 @@ __all__ = [
     "Ensemble",
     "Evaluation",
     "Interval",
+    "Judge",
     "Live",
     "Net",
     "Network",
     "Normalisation",
+    "Scale",
     "Scores",
     "Stored",
     "Study",
     "StudyResult",
+    "StudySet",
     "Training",
     "architectures",
     "average_precision",
@@ -58,6 +62,7 @@ __all__ = [
     "particle_scores",
     "run_study",
     "score",
+    "shipped_studies",
     "size_errors",
     "soft_macro_f1",
     "train",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from exitwave.core import Stream
 from exitwave.learning.metrics import LEAST_PIXELS
 
-__all__ = ["Interval", "bootstrap"]
+__all__ = ["STATISTICS", "Interval", "bootstrap", "image_sums"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def bootstrap(
 
     Each image enters with its sums over pixels, so that a resample costs nothing.
     """
-    sums = np.array([_sums(found, truth, threshold) for found, truth in zip(maps, masks, strict=True)])
+    sums = np.array([image_sums(found, truth, threshold) for found, truth in zip(maps, masks, strict=True)])
     draws = (stream / "bootstrap").generator().integers(len(sums), size=(resamples, len(sums)))
     out = {}
-    for name, statistic in _STATISTICS.items():
+    for name, statistic in STATISTICS.items():
         values = statistic(sums[draws])
         values = values[np.isfinite(values)]
         here = float(statistic(sums[None])[0])
@@ -58,7 +58,8 @@ def bootstrap(
     return out
 
 
-def _sums(found: NDArray[np.float32], truth: NDArray[np.bool_], threshold: float) -> list[float]:
+def image_sums(found: NDArray[np.float32], truth: NDArray[np.bool_], threshold: float = 0.5) -> list[float]:
+    """Return the nine sums over an image's pixels that ``STATISTICS`` make scores of."""
     hard, soft = found >= threshold, found.astype(np.float64)
     hit = float((hard & truth).sum())
     return [
@@ -91,4 +92,5 @@ def _soft(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((particle + background) / 2)
 
 
-_STATISTICS = {"particle_f1": _pooled, "mean_image_f1": _mean, "soft_macro_f1": _soft}
+# each a function of sums (…, images, 9) that returns the score (…) of these images
+STATISTICS = {"particle_f1": _pooled, "mean_image_f1": _mean, "soft_macro_f1": _soft}

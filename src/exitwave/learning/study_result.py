@@ -1,32 +1,62 @@
-"""What came of a study: every network's scores, their summary and their figure."""
+"""What came of a study: every network's scores, their summary, their differences and what they cost."""
 
 from __future__ import annotations
 
-import itertools
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from exitwave.core import Stream, TrainingError
 from exitwave.core.files import write_whole
 from exitwave.core.pages import Section, write_page
+from exitwave.learning.intervals import STATISTICS
 from exitwave.learning.study import Study
+from exitwave.learning.study_data import Made
+from exitwave.learning.study_figures import scores_figure, segmentations_figure
+from exitwave.learning.study_scores import SCORES, Sums, difference_interval, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["StudyResult"]
+__all__ = ["StudyResult", "Trained"]
 
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe & Ito
-_BLUE, _RED = "#0072B2", "#D55E00"
+STAGES = {"generate": "structures, waves, images", "images": "images from stored waves"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of one network.
+
+    Parameters
+    ----------
+    place
+        Its folder.
+    images
+        How many it had to learn and to validate from.
+    error
+        Why it failed; empty if it did not.
+    validation_loss
+        Its least.
+    training_seconds, judging_seconds
+        What it cost.
+    sums
+        For every judge the sums over its images, see :func:`~exitwave.learning.intervals.image_sums`.
+    """
+
+    place: Path
+    images: int
+    error: str
+    validation_loss: float | None
+    training_seconds: float
+    judging_seconds: float
+    sums: Mapping[str, Sums]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +66,50 @@ class StudyResult:
     Parameters
     ----------
     table
-        One row per network and set of real images: condition, seed, images, particle_f1, mean_image_f1,
-        soft_macro_f1, validation_loss, seconds, failed, error. The scores of a failed run are 0.
+        One row per network and set of labelled images: condition, seed, images, particle_f1, mean_image_f1,
+        soft_macro_f1, trained_on (number of images), validation_loss, seconds, failed, error. The scores of a failed
+        run are 0.
     study
         What was compared.
+    sums
+        Sums over pixels of every judge's images, by condition, seed and judge: what intervals are made of.
+    stages
+        One row per stage: stage, made, seconds, share.
+    networks
+        Folder of every network that did not fail, by condition and seed.
+    pairs
+        The judges' labelled images.
     """
 
     table: pd.DataFrame
     study: Study
+    sums: Mapping[tuple[str, int, str], Sums] = field(default_factory=dict)
+    stages: pd.DataFrame | None = None
+    networks: Mapping[tuple[str, int], Path] = field(default_factory=dict)
+    pairs: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        study: Study,
+        found: Mapping[tuple[str, int], Trained],
+        pairs: Mapping[str, Sequence[Any]],
+        made: Mapping[str, Made],
+    ) -> StudyResult:
+        """Return the result of networks by condition and seed."""
+        import pandas as pd
+
+        rows, sums = [], {}
+        for (name, seed), one in found.items():
+            for judge, values in one.sums.items():
+                sums[name, seed, judge] = values
+                rows.append(
+                    {"condition": name, "seed": seed, "images": judge, **_scores(values)}
+                    | {"trained_on": one.images, "validation_loss": one.validation_loss}
+                    | {"seconds": one.training_seconds, "failed": bool(one.error), "error": one.error}
+                )
+        networks = {run: one.place for run, one in found.items() if not one.error}
+        return cls(pd.DataFrame(rows), study, sums, _stages(found, made), networks, pairs)
 
     def __repr__(self) -> str:
         runs = self.table.drop_duplicates(["condition", "seed"])
@@ -52,8 +118,9 @@ class StudyResult:
     def summary(self, score: str = "particle_f1", *, resamples: int = 2000) -> pd.DataFrame:
         """Return one row per condition and set of images, failed runs counted as scores of 0.
 
-        Columns: runs, failed, median, mean, sd, worst, best, and low and high, the 95 % bootstrap interval of the
-        median over seeds. Scores that no image counts for are left out.
+        Columns: condition, images, runs, failed, trained_on (images), median, mean, sd, worst, best, and low and
+        high, the 95 % interval of the mean over seeds and images drawn with replacement. Scores that no image counts
+        for are left out.
         """
         import pandas as pd
 
@@ -62,115 +129,161 @@ class StudyResult:
             values = group[score].dropna().to_numpy(float)
             if not values.size:  # no image counts for this score
                 values = np.array([np.nan])
-            stream = Stream(len(values)) / "bootstrap" / str(condition).replace("/", "|")
-            draws = stream.generator().integers(len(values), size=(resamples, len(values)))
-            low, high = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975])
+            low, high = mean_interval(self._sums(str(condition), str(images)), score, _stream(images), resamples)
+            trained = group["trained_on"].median() if "trained_on" in group else np.nan
             rows.append(
                 {
                     "condition": condition,
                     "images": images,
                     "runs": len(group),
                     "failed": int(group["failed"].sum()),
+                    "trained_on": None if np.isnan(trained) else int(trained),
                     "median": float(np.median(values)),
                     "mean": float(values.mean()),
                     "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
                     "worst": float(values.min()),
                     "best": float(values.max()),
-                    "low": float(low),
-                    "high": float(high),
+                    "low": low,
+                    "high": high,
                 }
             )
+        return pd.DataFrame(rows)
+
+    def differences(self, score: str = "particle_f1", *, resamples: int = 2000) -> pd.DataFrame:
+        """Return by how much every condition differs from the study's reference, one row per set of images.
+
+        Columns: condition, reference, images, difference of the means, low and high (its 95 % interval over seeds and
+        images), and verdict: "higher", "lower", or "not told apart" where the interval holds 0.
+        """
+        import pandas as pd
+
+        reference = self.study.compared_with
+        means = self.table.groupby(["condition", "images"])[score].mean()
+        rows = []
+        for images in dict.fromkeys(self.table["images"]):
+            for name in self.study.conditions:
+                if name == reference:
+                    continue
+                one, other = self._sums(name, images), self._sums(reference, images)
+                low, high = difference_interval(one, other, score, _stream(images), resamples)
+                verdict = "higher" if low > 0 else "lower" if high < 0 else "not told apart"
+                rows.append(
+                    {
+                        "condition": name,
+                        "reference": reference,
+                        "images": images,
+                        "difference": float(means[name, images] - means[reference, images]),
+                        "low": low,
+                        "high": high,
+                        "verdict": verdict,
+                    }
+                )
         return pd.DataFrame(rows)
 
     def show(self, score: str = "particle_f1") -> Figure:
         """Return a figure with a panel for each set of images: every network a dot, failed ones crosses.
 
-        Where all conditions have a place on an axis, medians of a series are joined by a line in a band from worst to
-        best; otherwise every condition is a column with its median.
+        Where all conditions have a place on an axis, means of a series are joined by a line in a band from worst to
+        best; otherwise every condition is a column with its mean. Bars are the 95 % intervals of the means.
         """
-        from matplotlib.figure import Figure
+        return scores_figure(self.study, self.table, self.summary(score), score)
 
-        sets = list(dict.fromkeys(self.table["images"]))
-        conditions = self.study.conditions
-        placed = all(condition.at is not None for condition in conditions.values())
-        wide = 3.6 if placed else max(2.4, 0.9 * len(conditions))
-        figure = Figure(figsize=(1.6 + wide * len(sets), 3.6), layout="constrained")
-        for axes, images in zip(figure.subplots(1, len(sets), sharey=True, squeeze=False)[0], sets, strict=True):
-            rows = self.table[self.table["images"] == images]
-            self._lines(axes, rows, score) if placed else self._columns(axes, rows, score)
-            axes.set_title(str(images), fontsize=10)
-            axes.grid(axis="y", alpha=0.3)
-        figure.axes[0].set_ylabel(score.replace("_", " ").replace("f1", "F1"))
-        return figure
+    def segmentations(self) -> Figure | None:
+        """Return a figure of what each condition's median network finds on the first images of every judge.
+
+        Found and labelled is blue, found alone is orange, labelled alone is red. None where the study asks for none.
+        """
+        if not self.study.shown or not self.networks:
+            return None
+        pairs = {name: list(self.pairs[name])[: self.study.shown] for name in self.study.judges if name in self.pairs}
+        return segmentations_figure({name: self._median_network(name) for name in self.study.conditions}, pairs)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write ``table.csv``, ``summary.csv``, ``scores.png`` and ``report.html`` into a folder."""
-        home, summary = Path(folder), self.summary()
-        figures = {f"{name}, every network a dot": self.show(name) for name in ("particle_f1", "mean_image_f1")}
+        """Write tables, figures and a page into a folder, and return their paths.
+
+        ``table.csv``, ``summary.csv``, ``differences.csv``, ``stages.csv``, ``scores.png``, ``report.html``, and
+        ``segmentations.png`` where the study asks for them.
+        """
+        home, study = Path(folder), self.study
+        tables = {"table": self.table, "summary": self.summary(), "differences": self.differences()}
+        if self.stages is not None:
+            tables["stages"] = self.stages
+        figures = {"scores": self.show(), "segmentations": self.segmentations()}
+        drawn = {name: figure for name, figure in figures.items() if figure is not None}
+        write = partial(write_whole, error=TrainingError, parents=True)
+        written = [
+            write(home / f"{name}.csv", partial(one.to_csv, index=False, float_format="%.6g"))
+            for name, one in tables.items()
+        ]
+        written += [
+            write(home / f"{name}.png", partial(figure.savefig, format="png", dpi=130))
+            for name, figure in drawn.items()
+        ]
+        sections = self._sections(tables, drawn)
+        title = study.title or "Study"
+        return [*written, write_page(home / "report.html", title, repr(self), sections, error=TrainingError)]
+
+    def _sections(self, tables: Mapping[str, pd.DataFrame], drawn: Mapping[str, Figure]) -> list[Section]:
         errors = self.table[self.table["failed"]].drop_duplicates(["condition", "seed"])
-        sections = [
+        asked = "\n\n".join(text for text in (self.study.question, self.study.reported) if text)
+        figures = {"Particle F1, every network a dot": drawn["scores"]}
+        figures["Mean F1 of images, every network a dot"] = self.show("mean_image_f1")
+        if "segmentations" in drawn:
+            figures["Blue: found and labelled; orange: found alone; red: labelled alone"] = drawn["segmentations"]
+        records = {name: one.to_dict("records") for name, one in tables.items()}
+        return [
+            *([Section("What it asks", asked)] if asked else []),
             Section(
                 "Scores",
-                "low and high are the ends of the 95 % interval that resampled seeds give the median of particle F1. "
-                "Failed networks count with a score of 0.",
+                "low and high are the ends of the 95 % interval of the mean particle F1 over seeds and images drawn "
+                "with replacement. Failed networks count with a score of 0.",
                 figures=figures,
-                rows=summary.to_dict("records"),
+                rows=records["summary"],
             ),
+            *([Section("Differences", rows=records["differences"])] if records["differences"] else []),
+            *([Section("Time", rows=records["stages"])] if "stages" in records else []),
             Section("Networks", rows=self.table.drop(columns="error").to_dict("records")),
             Section("Failures", rows=errors[["condition", "seed", "error"]].to_dict("records")),
             Section("The study", code=yaml.safe_dump(self.study.to_dict(), sort_keys=False, allow_unicode=True)),
         ]
-        picture = figures["particle_f1, every network a dot"]
-        write = partial(write_whole, error=TrainingError, parents=True)
-        return [
-            write(home / "table.csv", lambda path: self.table.to_csv(path, index=False)),
-            write(home / "summary.csv", lambda path: summary.to_csv(path, index=False)),
-            write(home / "scores.png", lambda path: picture.savefig(path, format="png", dpi=150)),
-            write_page(home / "report.html", "Study", repr(self), sections, error=TrainingError),
+
+    def _sums(self, condition: str, images: str) -> list[Sums]:
+        """Return the sums of every seed's network; NaN, and so no interval, where they are not known."""
+        rows = self.table[(self.table["condition"] == condition) & (self.table["images"] == images)]
+        found: list[Sums] = []
+        for seed, failed in zip(rows["seed"].tolist(), rows["failed"].tolist(), strict=True):
+            found.append(None if failed else self.sums.get((condition, seed, images), np.full((1, 9), np.nan)))
+        return found
+
+    def _median_network(self, condition: str) -> Path | None:
+        means = self.table[self.table["condition"] == condition].groupby("seed")["particle_f1"].mean().sort_values()
+        there = [seed for seed in means.index if (condition, seed) in self.networks]
+        return self.networks[condition, there[(len(there) - 1) // 2]] if there else None
+
+
+def _scores(sums: Sums) -> dict[str, float | None]:
+    if sums is None:
+        return dict.fromkeys(SCORES, 0.0)
+    found = {name: float(statistic(sums)) for name, statistic in STATISTICS.items()}
+    return {name: None if np.isnan(value) else value for name, value in found.items()}
+
+
+def _stages(found: Mapping[tuple[str, int], Trained], made: Mapping[str, Made]) -> pd.DataFrame:
+    """Return what the study's data and networks cost when they were made, each counted once."""
+    import pandas as pd
+
+    networks = [one for one in {one.place: one for one in found.values()}.values() if not one.error]
+    costs = {what: [one.seconds for one in made.values() if one.stage == stage] for stage, what in STAGES.items()}
+    costs["training"] = [one.training_seconds for one in networks]
+    costs["judging"] = [one.judging_seconds for one in networks]
+    total = sum(map(sum, costs.values())) or 1.0
+    return pd.DataFrame(
+        [
+            {"stage": stage, "made": len(each), "seconds": sum(each), "share": sum(each) / total}
+            for stage, each in costs.items()
         ]
-
-    def _columns(self, axes: Axes, rows: pd.DataFrame, score: str) -> None:
-        for place, name in enumerate(self.study.conditions):
-            values, failed = _values(rows, name, score)
-            spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(len(values))
-            _dots(axes, place + spread, values, failed, _BLUE)
-            if not values.size:
-                continue
-            axes.hlines(np.median(values), place - 0.28, place + 0.28, color="black", lw=1.5)
-        axes.set_xticks(range(len(self.study.conditions)), list(self.study.conditions), rotation=25, ha="right")
-        axes.set_xlim(-0.6, len(self.study.conditions) - 0.4)
-
-    def _lines(self, axes: Axes, rows: pd.DataFrame, score: str) -> None:
-        conditions = self.study.conditions
-        series = list(dict.fromkeys(condition.series for condition in conditions.values()))
-        for colour, line in zip(itertools.cycle(_COLOURS), series, strict=False):
-            names = sorted(
-                (n for n in conditions if conditions[n].series == line), key=lambda n: conditions[n].at or 0
-            )
-            where = np.array([conditions[name].at for name in names], dtype=float)
-            found = [_values(rows, name, score) for name in names]
-            for place, (values, failed) in zip(where, found, strict=True):
-                _dots(axes, np.full(len(values), place), values, failed, colour)
-            known = np.array([values.size > 0 for values, _ in found])
-            scores, where = [values for values, _ in found if values.size], where[known]
-            axes.fill_between(where, [v.min() for v in scores], [v.max() for v in scores], color=colour, alpha=0.15)
-            axes.plot(where, [np.median(v) for v in scores], color=colour, lw=1.5, label=line or None)
-        places = [condition.at for condition in conditions.values() if condition.at is not None]
-        if min(places) > 0 and max(places) >= 10 * min(places):
-            axes.set_xscale("log")
-        axes.set_xlabel(self.study.axis)
-        if len(series) > 1:
-            axes.legend(frameon=False, fontsize=8)
+    )
 
 
-def _values(rows: pd.DataFrame, condition: str, score: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    mine = rows[rows["condition"] == condition]
-    mine = mine[mine[score].notna()]
-    return mine[score].to_numpy(float), mine["failed"].to_numpy(bool)
-
-
-def _dots(
-    axes: Axes, where: NDArray[np.float64], values: NDArray[np.float64], failed: NDArray[np.bool_], colour: str
-) -> None:
-    axes.plot(where[~failed], values[~failed], "o", ms=5, color=colour, alpha=0.8)
-    axes.plot(where[failed], values[failed], "x", ms=6, color=_RED)
+def _stream(images: object) -> Stream:
+    return Stream(1) / "bootstrap" / str(images).replace("/", "|")
