@@ -45,12 +45,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_dry_run_makes_nothing(made: Path) -> None:
     text = exitwave("generate", made / "recipe.yaml", made / "dry", "--dry-run")
-    assert "2 structures, 4 images, 2 shards; 2 to make." in text
-    assert "Structure 1:" in text
+    assert "2 structures (supported_particles), 4 images, 2 shards; 2 to make." in text
+    assert "2 images of each structure, 60 × 60 px at 0.4 Å/px (24 × 24 Å); 300 keV; 1 thermal conf" in text
+    assert "Drawn from structure 0 structure 1 particles.radius, Å uniform: [5, 7] 6." in text
+    assert "dose, e/Å² uniform: [400, 800]" in text
     assert not (made / "dry").exists()
     assert "0 to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
     (made / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
     assert exitwave("generate", made / "other.yaml", made / "data", "--dry-run", code=1) == ""  # main() says it
+
+
+def test_commands_are_told_in_whole_sentences() -> None:
+    text = exitwave("--help")
+    assert "..." not in text.partition("Commands:")[2]
+    assert "doctor Check a data set as files, as physics and as statistics; ends with code 1 if something is" in text
 
 
 def test_a_scheduler_that_does_not_answer_is_named(made: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from exitwave.dataset import Dataset, Recipe, generate, plan, render
 from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
 from exitwave.dataset.catalog import CATALOG_NAME
+from exitwave.dataset.executors import InlineExecutor, Job
 from exitwave.dataset.feeding import receive, send
-from exitwave.dataset.generate import executor_for
+from exitwave.dataset.generate import as_recipe, executor_for, never_compiled, run
+from exitwave.scattering import kernels
 
 RECIPE: dict[str, Any] = {
     "seed": 3,
@@ -365,6 +368,19 @@ def test_custom_families_need_a_flag(tmp_path: Path) -> None:
         render(data[0].record)
     assert np.array_equal(render(data[0].record, allow_code=True).image.array, data[0].image.array)
     data.close()
+
+
+def test_that_loops_are_compiled_is_told_once(tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not never_compiled()
+    caches = [loop for loop in vars(kernels).values() if hasattr(loop, "_cache")]
+    for loop in caches:
+        monkeypatch.setattr(loop, "_cache", SimpleNamespace(cache_path=str(tmp_path)))
+    assert never_compiled()
+    notes: list[str] = []
+    small = as_recipe(RECIPE | {"structures": RECIPE["structures"] | {"count": 1}})
+    (tmp_path / "shards").mkdir()
+    run(InlineExecutor(), Job(small, tmp_path), [0], 1, lambda state: notes.append(state.note))
+    assert notes == ["compiling, once: the first structure takes a minute longer", ""]
 
 
 def test_atoms_travel_between_processes_as_they_are(data: Dataset) -> None:

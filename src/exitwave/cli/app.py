@@ -41,8 +41,10 @@ app = typer.Typer(
 )
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
 _DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
-for module in (demo, build, simulate, *_DATA, train, evaluate, segment, study, calibrate, adapt):
-    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"))(module.command)
+for module in (demo, build, simulate, *_DATA, train, evaluate, study, calibrate, adapt, segment):
+    # the whole first sentence, which would be cut where it is longer than a line
+    said = (module.command.__doc__ or "").strip().split("\n")[0].rstrip(".")
+    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"), short_help=said)(module.command)
 
 
 def _version(value: bool) -> None:

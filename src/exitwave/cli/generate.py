@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ __all__ = ["command"]
 def command(
     recipe: str = typer.Argument(help="A recipe file, or the name of a shipped recipe."),
     folder: Path = typer.Argument(help="Folder of the data set; an interrupted one is continued."),
-    workers: int | None = typer.Option(None, min=1, help="Processes; one per core if not given."),
+    workers: int | None = typer.Option(
+        None, min=1, help="Processes, one per core if not given; with a device, they build atoms ahead of it."
+    ),
     device: str | None = typer.Option(None, help="Device for scattering and imaging, such as cuda."),
     scheduler: str | None = typer.Option(None, help="Address of a Dask scheduler whose workers share the folder."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, say what would be made, make nothing."),
@@ -56,21 +59,64 @@ def command(
 def _tell(plan: Recipe, folder: Path) -> None:
     """Say what a run would make; nothing is written."""
     from exitwave.dataset.generate import check_folder, pending_shards
-    from exitwave.dataset.records import draw_image, draw_structure
 
     check_folder(folder, plan)
     pending = pending_shards(plan, folder)
     images = plan.structures.count * plan.images.per_structure
-    console.print(
-        f"{plan.structures.count} structures, {images} images, {plan.shards} shards; {len(pending)} to make."
-    )
-    for index in {0, plan.structures.count - 1}:
+    lines = [
+        f"{plan.structures.count} structures ({plan.structures.family}), {images} images, {plan.shards} shards; "
+        f"{len(pending)} to make.",
+        _seen(plan),
+        *_drawn(plan),
+        "Nothing was made; `exitwave plan` tells what it costs.",
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _seen(plan: Recipe) -> str:
+    """Say how images and labels come about, as far as nothing of it is drawn."""
+    from exitwave.core import Distribution
+    from exitwave.scattering.grid import Grid
+
+    scattering, field = plan.scattering, getattr(plan.structures.spec, "field", None)
+    facts = [f"{plan.images.per_structure} images of each structure"]
+    if isinstance(field, tuple) and not isinstance(scattering.sampling, Distribution):
+        grid = Grid(scattering.grid, field) if scattering.grid else Grid.covering(field, scattering.sampling)
+        pixels = f"{grid.shape[0]} × {grid.shape[1]} px at {grid.sampling[0]:.4g} Å/px"
+        facts[0] += f", {pixels} ({field[0]:g} × {field[1]:g} Å)"
+    if not isinstance(scattering.energy, Distribution):
+        facts.append(f"{scattering.energy / 1e3:g} keV")
+    if not isinstance(scattering.configurations, Distribution):
+        facts.append(f"{scattering.configurations} thermal configurations")
+    facts.append("labels: " + ", ".join(str(rule.to_dict()["rule"]) for rule in plan.labels))
+    return "; ".join(facts) + "."
+
+
+def _drawn(plan: Recipe) -> list[str]:
+    """Say what is left to chance, with what it is in the first and in the last structure."""
+    from exitwave.dataset.distributions import drawn_values
+    from exitwave.dataset.records import draw_image, draw_structure
+    from exitwave.dataset.units import recipe_unit
+
+    ends = []
+    for index in (0, plan.structures.count - 1):
         drawn = draw_structure(plan, index)
-        image = draw_image(plan.images.spec, drawn.stream, 0).imaging
-        facts = ", ".join(f"{name} {_short(value)}" for name, value in drawn.spec.summary().items())
-        seen = f"defocus {_short(image.defocus)}, dose {_short(image.dose)}"
-        console.print(f"Structure {index}: {facts}; its first image: {seen}.", markup=False, soft_wrap=True)
-    console.print("Nothing was made; `exitwave plan` tells what it costs.", markup=False)
+        image = draw_image(plan.images.spec, drawn.stream, 0).to_dict()["imaging"]
+        ends.append({key: (kind, values) for key, kind, values in drawn_values(plan, [drawn.to_dict()], [image])})
+    rows: list[tuple[str, ...]] = [("Drawn", "from", "structure 0", f"structure {plan.structures.count - 1}")]
+    for key, (kind, _) in (ends[0] | ends[1]).items():
+        unit = recipe_unit(plan, key)
+        name = key.removeprefix("structures.").removeprefix("images.") + (f", {unit}" if unit else "")
+        said = re.sub(r"(\d)\.0\b", r"\1", re.sub(r"[{}']", "", str(kind)))
+        rows.append((name, said, *(", ".join(map(_short, end.get(key, (None, []))[1])) or "–" for end in ends)))
+    if len(rows) == 1:
+        return ["Nothing is left to chance but atoms and noise."]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
+    ]
+    return [*lines, "(of images, the first of each structure)"]
 
 
 def _short(value: object) -> str:

@@ -135,11 +135,11 @@ def run(executor: Executor, job: Job, pending: Sequence[int], total: int, progre
     resumed = done = total - missing
     failures = 0
 
-    def report() -> None:
+    def report(note: str = "") -> None:
         if progress is not None:
-            progress(Progress("generate", done, total, time.monotonic() - began, resumed, failures))
+            progress(Progress("generate", done, total, time.monotonic() - began, resumed, failures, note))
 
-    report()
+    report("compiling, once: the first structure takes a minute longer" if pending and never_compiled() else "")
     counted: dict[int, set[int]] = {}
     for event in executor.run(job, pending):
         if event.structure is None:
@@ -152,6 +152,14 @@ def run(executor: Executor, job: Job, pending: Sequence[int], total: int, progre
         done += 1
         failures += event.failures
         report()
+
+
+def never_compiled() -> bool:
+    """Return whether the loops of scattering have yet to be compiled for this installation."""
+    from exitwave.scattering import kernels
+
+    places = {getattr(getattr(loop, "_cache", None), "cache_path", "") for loop in vars(kernels).values()} - {""}
+    return bool(places) and not any(any(Path(place).glob("kernels.*.nbi")) for place in places)
 
 
 def make_folder(folder: Path) -> None:

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from exitwave.core import Distribution, ExitwaveError
 from exitwave.core.files import write_whole
 from exitwave.dataset.distributions import drawn_values, p_value
+from exitwave.dataset.units import recipe_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from exitwave.dataset.dataset import Dataset
     from exitwave.dataset.doctor import Diagnosis
+    from exitwave.dataset.recipe import Recipe
 
 __all__ = ["report"]
 
@@ -70,7 +72,7 @@ def report(
         "headline": _headline(data),
         "verdicts": diagnosis.verdicts if diagnosis is not None else (),
         "sheet": _encoded(data.show(images), 80) if len(data) else "",
-        "drawn": _encoded(_drawn_figure(drawn), 90) if drawn else "",
+        "drawn": _encoded(_drawn_figure(drawn, data.recipe), 90) if drawn else "",
         "drawn_count": len(drawn),
         "statistics": _encoded(_statistics_figure(data), 90) if len(data) else "",
         "words": _words(data),
@@ -109,10 +111,11 @@ def _drawn(data: Dataset) -> list[tuple[str, Distribution, list[Any]]]:
     return [found for found in drawn_values(recipe, structure_records(some), image_records(some)) if found[2]]
 
 
-def _drawn_figure(drawn: Sequence[tuple[str, Distribution, list[Any]]]) -> Figure:
+def _drawn_figure(drawn: Sequence[tuple[str, Distribution, list[Any]]], recipe: Recipe) -> Figure:
     figure, axes = _panels(len(drawn))
     for ax, (key, distribution, values) in zip(axes, drawn, strict=False):
-        title = key.removeprefix("structures.").removeprefix("images.")
+        unit = recipe_unit(recipe, key)
+        title = key.removeprefix("structures.").removeprefix("images.") + (f", {unit}" if unit else "")
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             _histogram(ax, np.asarray(values, float), distribution)
         else:
