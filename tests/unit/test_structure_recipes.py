@@ -55,6 +55,10 @@ RECIPES = {
                "vacancies": {"uniform": [0, 0.05]}, "twist": {"choice": [0, 9]}, "film": FILM},
     "from_files": {"particles": {"count": 2, "file": "pt.cif", "radius": {"uniform": [6, 8]},
                                  "shape": {"choice": ["sphere", "faceted"]}}, "film": FILM},
+    "mixture": {
+        "shared": {"field": [48, 40], "particles": {"count": 2, "radius": {"uniform": [6, 8]}}, "film": FILM},
+        "parts": [{"family": "supported_particles"}, {"family": "agglomerates", "weight": 2}],
+    },
 }  # fmt: skip
 
 
@@ -72,10 +76,11 @@ def test_there_is_a_recipe_for_every_family():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_family_in_a_recipe_is_drawn_built_and_scattered(name, files):
+    field = {} if name == "mixture" else {"field": [48, 40]}  # its parts have it
     recipe = Recipe.parse(
         {
             "seed": 3,
-            "structures": {"count": 2, "family": name, "field": [48, 40]} | RECIPES[name],
+            "structures": {"count": 2, "family": name} | field | RECIPES[name],
             "scattering": {"sampling": 0.8, "slice_thickness": 6, "configurations": 1},
             "images": {"defocus": 50},
         }
