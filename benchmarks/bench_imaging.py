@@ -18,7 +18,8 @@ from exitwave.imaging.poisson import poisson
 from exitwave.scattering import ExitWave, interaction_parameter, parametrization
 from exitwave.scattering.electron import SCATTERING_CONSTANT
 
-IMAGES = int(os.environ.get("EXITWAVE_BENCH_IMAGES", "4"))
+IMAGES = int(os.environ.get("EXITWAVE_BENCH_IMAGES", "64"))  # beside abTEM
+FEW = 4
 
 
 @pytest.fixture(autouse=True)
@@ -30,37 +31,40 @@ def one_thread() -> object:
 
 
 def wave(size: int, configurations: int = 1) -> ExitWave:
-    """A foil of gold atoms at random, 4 to 8 Å thick, vibrating: the spectrum of a real specimen."""
+    """A foil of gold atoms at random, 4 to 8 Å thick, vibrating, within the band that multislice leaves to waves."""
     generator = np.random.default_rng(1)
     place = generator.random((size * size // 100, 2)) * size
     k = np.hypot(np.fft.fftfreq(size, 0.2)[:, None], np.fft.rfftfreq(size, 0.2))
     kernel = interaction_parameter(300e3) * SCATTERING_CONSTANT * parametrization().scattering_factor(79, k) / 0.04
+    f = np.fft.fftfreq(size)
+    band = np.hypot(f[:, None], f) <= 1 / 3
     waves = []
     for _ in range(configurations):
         y, x = np.round(place + 0.45 * generator.standard_normal(place.shape)).astype(int).T % size
         counts = np.zeros((size, size))
         np.add.at(counts, (y, x), 1.0)
-        waves.append(np.exp(1j * np.fft.irfft2(np.fft.rfft2(counts) * kernel, s=(size, size))))
+        spectrum = np.fft.fft2(np.exp(1j * np.fft.irfft2(np.fft.rfft2(counts) * kernel, s=(size, size))))
+        waves.append(np.fft.ifft2(spectrum * band))
     return ExitWave(torch.from_numpy(np.stack(waves)).to(torch.complex64), (0.2, 0.2), 300e3)
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Return processor time, as others may use the machine."""
+    """Return the median of processor times, as others may use the machine."""
     work()
-    best = float("inf")
+    found = []
     for _ in range(repeats):
         start = time.process_time()
         work()
-        best = min(best, time.process_time() - start)
-    return best
+        found.append(time.process_time() - start)
+    return float(np.median(found))
 
 
 def test_images_cost_little_more_than_their_transforms(capsys: pytest.CaptureFixture[str]) -> None:
     lines = []
     for size, configurations, foci in ((256, 3, 5), (512, 1, 9), (512, 8, 9)):
         given = wave(size, configurations)
-        specs = [Imaging(defocus=50.0 * i, focal_nodes=foci, aberrations="team") for i in range(IMAGES)]
-        took = seconds(lambda given=given, specs=specs: intensities(given, specs)) / IMAGES
+        specs = [Imaging(defocus=50.0 * i, focal_nodes=foci, aberrations="team") for i in range(FEW)]
+        took = seconds(lambda given=given, specs=specs: intensities(given, specs)) / FEW
         single = given.array[0].clone()
         bare = seconds(lambda single=single: [torch.fft.ifft2(single, norm="forward") for _ in range(10)]) / 10
         ratio = took / (bare * configurations * foci)
@@ -90,8 +94,8 @@ def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_whole_exposure(capsys: pytest.CaptureFixture[str]) -> None:
-    given = intensities(wave(512), [Imaging(defocus=80.0)] * IMAGES)
-    streams = [Stream(1) / i for i in range(IMAGES)]
+    given = intensities(wave(512), [Imaging(defocus=80.0)] * FEW)
+    streams = [Stream(1) / i for i in range(FEW)]
     camera = Detector(c1=1.0, c2=0.05, gain=10.0, read_noise=3.0, offset=100.0)
     lines = []
     for name, spec in (
@@ -99,7 +103,7 @@ def test_a_whole_exposure(capsys: pytest.CaptureFixture[str]) -> None:
         ("+ transfer function, gain, read-out", Imaging(detector=camera)),
         ("+ median filter", Imaging(detector=camera, median=3)),
     ):
-        took = seconds(lambda spec=spec: expose(given, [spec] * IMAGES, streams, 0.04)) / IMAGES
+        took = seconds(lambda spec=spec: expose(given, [spec] * FEW, streams, 0.04)) / FEW
         lines.append(f"{name}: {took * 1e3:.1f} ms per 512²")
     with capsys.disabled():
         print("", *lines, sep="\n  ")
@@ -110,38 +114,41 @@ def test_a_whole_exposure(capsys: pytest.CaptureFixture[str]) -> None:
 )
 @pytest.mark.parametrize("configurations", [1, 8])
 def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Images of one 512² wave with nine foci of focal spread each, Poisson noise included."""
+    """Sixty-four images of one 512² wave with a focal spread by at most nine waves each, Poisson noise included.
+
+    abTEM images all configurations in one ensemble, with its nine evenly spaced foci, one defocus after the other;
+    its time is the median of three images, ours that of all of them, what is done once for a wave included. Rounds
+    alternate, so that what else the machine does meets both.
+    """
     given = wave(512, configurations)
     specs = [Imaging(defocus=50.0 * i, focal_nodes=9, focal_spread=15.0, dose=400.0) for i in range(IMAGES)]
     streams = [Stream(1) / i for i in range(IMAGES)]
-    ours = seconds(lambda: expose(intensities(given, specs), specs, streams, 0.04), repeats=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import abtem
+        from abtem.core.axes import FrozenPhononsAxis
 
         abtem.config.set({"local_diagnostics.progress_bar": False})
         array = given.array.numpy()
 
-        def theirs() -> None:
-            for spec in specs:
-                foci = abtem.distributions.gaussian(
-                    15.0, 9, center=float(spec.defocus), sampling_limit=2.0, ensemble_mean=True
-                )
-                image = np.zeros(array.shape[1:], dtype=np.float32)
-                for one in array:
-                    waves = abtem.Waves(one, energy=300e3, sampling=0.2)
-                    image += (
-                        waves.apply_ctf(abtem.CTF(defocus=foci, energy=300e3)).intensity().reduce_ensemble().array
-                    )
-                abtem.Images(image / len(array), sampling=0.2).poisson_noise(dose_per_area=400.0, seed=1)
+        def theirs(defocus: float) -> None:
+            foci = abtem.distributions.gaussian(15.0, 9, center=defocus, sampling_limit=2.0, ensemble_mean=True)
+            axes = [FrozenPhononsAxis(_ensemble_mean=True)]
+            waves = abtem.Waves(array, energy=300e3, sampling=0.2, ensemble_axes_metadata=axes)
+            seen = waves.apply_ctf(abtem.CTF(defocus=foci, energy=300e3)).intensity().reduce_ensemble()
+            abtem.Images(seen.array, sampling=0.2).poisson_noise(dose_per_area=400.0, seed=1)
 
-        took = seconds(theirs, repeats=1)
+        ratios, ours, took = [], [], []
+        for _ in range(3):
+            ours.append(seconds(lambda: expose(intensities(given, specs), specs, streams, 0.04), repeats=1) / IMAGES)
+            took.append(seconds(lambda: theirs(80.0), repeats=3 if configurations == 1 else 1))
+            ratios.append(took[-1] / ours[-1])
     with capsys.disabled():
         print(
-            f"\n  {IMAGES} images, {configurations} configurations × 9 foci: {ours * 1e3:.0f} ms, "
-            f"abTEM {took * 1e3:.0f} ms, {took / ours:.1f} × faster"
+            f"\n  {IMAGES} images, {configurations} configurations × 9 foci: {np.median(ours) * 1e3:.1f} ms each, "
+            f"abTEM {np.median(took) * 1e3:.0f} ms, {np.median(ratios):.1f} × faster"
         )
-    assert took > 2 * ours
+    assert np.median(ratios) > 7
 
 
 def test_few_waves_beside_as_many_foci(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from scipy import stats
 from exitwave.core import OpticsError, Stream
 from exitwave.imaging import Detector, Imaging, expose
 from exitwave.imaging.detector import _transfers, spread, transfer
+from exitwave.imaging.gaussian import normal
 from exitwave.imaging.poisson import poisson
 
 
@@ -32,6 +33,15 @@ def test_counts_of_varying_means_are_uniform_under_their_distribution() -> None:
     law = stats.poisson(means.numpy().astype(np.float64))
     rank = law.cdf(counts - 1) + np.random.default_rng(1).random(len(counts)) * law.pmf(counts)
     assert stats.kstest(rank, "uniform").pvalue > 1e-6
+
+
+def test_read_out_noise_is_normal_by_kolmogorov() -> None:
+    numbers = normal((2, 500_000), Stream(7)).numpy()
+    assert stats.kstest(numbers.ravel(), "norm").pvalue > 1e-6
+    assert np.array_equal(numbers, normal((2, 500_000), Stream(7)).numpy())
+    assert abs(np.mean(numbers[0] * normal((500_000,), Stream(8)).numpy())) < 5 / 500_000**0.5
+    tail = stats.norm.sf(3.5) * 2 * numbers.size
+    assert abs((np.abs(numbers) > 3.5).sum() - tail) < 5 * tail**0.5
 
 
 def test_pixels_and_streams_are_independent() -> None:

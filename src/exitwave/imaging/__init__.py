@@ -2,9 +2,11 @@
 
 from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.coherence import focal_spread, focal_spread_nodes
+from exitwave.imaging.conditions import Conditions
 from exitwave.imaging.ctf import CTF
 from exitwave.imaging.detector import Detector
-from exitwave.imaging.formation import Conditions, expose, intensities, transfer_function
+from exitwave.imaging.exposure import expose
+from exitwave.imaging.formation import intensities
 from exitwave.imaging.inelastic import contrast_factor, plasmon_contrast
 from exitwave.imaging.losses import Plasmons, expected_losses, mean_free_path
 from exitwave.imaging.micrograph import Micrograph, PowerSpectrum
@@ -19,6 +21,7 @@ from exitwave.imaging.notations import (
 )
 from exitwave.imaging.simulate import image
 from exitwave.imaging.spec import Imaging
+from exitwave.imaging.transfer import transfer_function
 
 __all__ = [
     "CTF",

@@ -14,7 +14,7 @@ from exitwave.imaging.named import Named
 from exitwave.imaging.presets import ABERRATIONS
 from exitwave.scattering.electron import wavelength
 
-__all__ = ["ORDERS", "Aberrations", "angles", "chi", "chi_gradient_squared", "coefficients"]
+__all__ = ["ORDERS", "Aberrations", "angles", "chi", "chi_gradient_squared", "coefficients", "polynomial"]
 
 ORDERS: tuple[tuple[int, int], ...] = (
     (1, 0), (1, 2), (2, 1), (2, 3), (3, 0), (3, 2), (3, 4), (4, 1), (4, 3), (4, 5), (5, 0), (5, 2), (5, 4), (5, 6),
@@ -142,16 +142,20 @@ def chi(values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, energy:
     >>> chi(coefficients(Aberrations(), defocus=100.0), rows, columns, 300e3).shape
     torch.Size([4, 6])
     """
+    return _powers(rows) @ (2 * pi / wavelength(energy) * polynomial(values)) @ _powers(columns).T
+
+
+def polynomial(values: torch.Tensor) -> torch.Tensor:
+    r"""Return :math:`\chi\lambda/2\pi` as coefficients of :math:`\alpha_y^i\alpha_x^j`, float64 (..., 7, 7), Å."""
     terms = _terms().to(values.device)
-    matrix = torch.einsum("...k,kij->...ij", values.to(torch.complex128).conj(), terms).real
-    return _powers(rows) @ (2 * pi / wavelength(energy) * matrix) @ _powers(columns).T
+    return torch.einsum("...k,kij->...ij", values.to(torch.complex128).conj(), terms).real
 
 
 def chi_gradient_squared(
     values: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, energy: float
 ) -> torch.Tensor:
     r"""Return :math:`|\nabla_\alpha\chi|^2` in rad² per rad², shaped as ``chi``."""
-    matrix = torch.einsum("...k,kij->...ij", values.to(torch.complex128).conj(), _terms().to(values.device)).real
+    matrix = polynomial(values)
     along_y = _powers(rows, 1) @ matrix @ _powers(columns).T
     along_x = _powers(rows) @ matrix @ _powers(columns, 1).T
     return (2 * pi / wavelength(energy)) ** 2 * (along_y**2 + along_x**2)

@@ -13,6 +13,7 @@ from exitwave.scattering.electron import lorentz_factor, wavelength
 
 __all__ = [
     "aperture",
+    "aperture_edge",
     "focal_spread",
     "focal_spread_nodes",
     "relativistic_chromatism",
@@ -118,10 +119,14 @@ def aperture(rows: torch.Tensor, columns: torch.Tensor, semiangle: torch.Tensor)
         0 to 1, (..., y, x).
     """
     angle = (rows[:, None] ** 2 + columns**2).sqrt()
-    steps = [float(axis[1]) for axis in (rows, columns) if len(axis) > 1]
-    width = max(steps, default=1.0)
+    width = aperture_edge(rows, columns)
     inside = ((semiangle[..., None, None] / 1e3 - angle) / width + 0.5).clamp(0.0, 1.0)
     return torch.where(semiangle[..., None, None] > 0, inside, torch.ones_like(inside))
+
+
+def aperture_edge(rows: torch.Tensor, columns: torch.Tensor) -> float:
+    """Return the width in rad of the edge of an aperture: the wider side of a pixel of the diffraction pattern."""
+    return max((float(axis[1]) for axis in (rows, columns) if len(axis) > 1), default=1.0)
 
 
 def focal_spread(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from exitwave.imaging.aberrations import angles
 from exitwave.imaging.coherence import temporal_envelope
-from exitwave.imaging.formation import Conditions, transfer_function
+from exitwave.imaging.conditions import Conditions
 from exitwave.imaging.spec import Imaging
+from exitwave.imaging.transfer import transfer_function
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

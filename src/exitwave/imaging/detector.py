@@ -8,9 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator
 
 from exitwave.core import Distribution, Number, Stream, number
+from exitwave.imaging.gaussian import normal
 from exitwave.imaging.named import Named
 from exitwave.imaging.poisson import poisson
 from exitwave.imaging.presets import DETECTORS
@@ -185,8 +187,8 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
     value = {name: number(field) for name, field in detector if not isinstance(field, str)}
     shape = tuple(electrons.shape)
     if value["flat_field"] > 0:
-        pattern = (stream / "flat").generator().standard_normal(shape, dtype=np.float32)
-        electrons = electrons * (1 + value["flat_field"] * torch.from_numpy(pattern).to(electrons)).clamp(min=0)
+        pattern = normal(shape, stream / "flat", electrons.device)
+        electrons = electrons * pattern.mul_(value["flat_field"]).add_(1.0).clamp_(min=0)
     counts = poisson(electrons, stream / "shot")
     curve = tuple(value[name] for name in ("c1", "c2", "c3", "c4", "aperture", "noise_flatness"))
     if curve[:2] != (1.0, 1.0) or value["aperture"] > 0 or value["binning"] > 1:
@@ -199,21 +201,29 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
         counts = counts.mul_(value["gain"]).add_(value["offset"])
     if value["xrays"] > 0:
         generator = (stream / "xrays").generator()
-        hits = generator.poisson(value["xrays"], shape)
-        level = np.where(hits > 0, generator.gamma(np.maximum(hits, 1), _XRAY * value["gain"]), 0.0)
-        counts = counts + torch.from_numpy(level).to(counts)
+        places = generator.integers(counts.numel(), size=generator.poisson(value["xrays"] * counts.numel()))
+        _add(counts, places, generator.gamma(1.0, _XRAY * value["gain"], len(places)))
     if value["read_noise"] > 0:
-        pattern = (stream / "read").generator().standard_normal(shape, dtype=np.float32)
-        counts = counts + value["read_noise"] * torch.from_numpy(pattern).to(counts)
+        counts = counts.add_(normal(shape, stream / "read", counts.device), alpha=value["read_noise"])
     if value["hot_pixels"] > 0:
         generator = (stream / "hot").generator()
-        hot = generator.random(shape) < value["hot_pixels"]
-        level = np.where(hot, generator.exponential(value["hot_level"], shape), 0.0)
-        counts = counts + torch.from_numpy(level).to(counts)
+        places = _some(generator, counts.numel(), value["hot_pixels"])
+        _add(counts, places, generator.exponential(value["hot_level"], len(places)))
     if value["dead_pixels"] > 0:
-        dead = torch.from_numpy((stream / "dead").generator().random(shape) < value["dead_pixels"])
-        counts = torch.where(dead.to(counts.device), value["offset"], counts)
+        dead = torch.from_numpy(_some((stream / "dead").generator(), counts.numel(), value["dead_pixels"]))
+        counts.view(-1)[dead.to(counts.device)] = value["offset"]
     return counts.round_().clamp_(0.0, float(np.floor(value["saturation"])))
+
+
+def _some(generator: np.random.Generator, pixels: int, share: float) -> NDArray[np.int64]:
+    """Return the pixels that an event of probability ``share`` meets."""
+    return generator.choice(pixels, int(generator.binomial(pixels, share)), replace=False, shuffle=False)
+
+
+def _add(counts: torch.Tensor, places: NDArray[np.int64], levels: NDArray[np.float64]) -> None:
+    """Add levels to the pixels at flat places, of which some may be given more than once."""
+    at = torch.from_numpy(places).to(counts.device)
+    counts.view(-1).index_add_(0, at, torch.from_numpy(levels).to(counts))
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import OpticsError
+from exitwave.imaging import kernels
 from exitwave.imaging.aberrations import angles
 from exitwave.scattering.electron import wavelength
 
@@ -18,6 +19,7 @@ __all__ = ["Modes", "RadialPower", "focal_grid", "focal_modes", "radial_power"]
 
 _POINTS = 4096  # of the squared angle at which a mode is tabulated
 _LOST = 1e-3  # share of the intensity that waves may hold which are left out
+_SILENT = 1e-8  # share of the scattered intensity in columns of the spectrum that may be left out
 _DARK = 1e-5  # share of the scattered intensity in the outermost beams whose interference need not be right
 
 
@@ -30,10 +32,20 @@ class RadialPower(NamedTuple):
         (points,), from zero on.
     step
         Of the squared angle, rad².
+    columns
+        (x // 2 + 1,), the power by the frequency along x, zero first.
     """
 
     power: NDArray[np.float64]
     step: float
+    columns: NDArray[np.float64] = np.zeros(0)
+
+    @property
+    def reach(self) -> int:
+        """Frequency along x, in pixels, beyond which the spectrum is as good as empty."""
+        beyond = np.cumsum(self.columns[::-1])[::-1]
+        scattered = self.power.sum() - self.power[0]
+        return max(int(np.count_nonzero(beyond > _SILENT * scattered)) - 1, 0)
 
     def highest_phase(self, std: float, energy: float) -> float:
         """Return the phase in rad by which a change of focus by ``std`` turns the outermost beams that matter."""
@@ -72,17 +84,20 @@ class Modes(NamedTuple):
 def radial_power(spectrum: torch.Tensor, sampling: tuple[float, float], energy: float) -> RadialPower:
     """Return the power of spectra (n, y, x), summed over n, by squared angle."""
     rows, columns = int(spectrum.shape[-2]), int(spectrum.shape[-1])
-    place, step = _places(rows, columns, float(sampling[0]), float(sampling[1]), float(energy))
-    power = torch.view_as_real(spectrum.detach()).square().sum((0, -1)).cpu().reshape(-1)
-    return RadialPower(np.bincount(place, weights=power.double().numpy(), minlength=_POINTS).astype(np.float64), step)
+    places, step = _places(rows, columns, float(sampling[0]), float(sampling[1]), float(energy))
+    pairs = torch.view_as_real(spectrum.detach().cpu().contiguous()).numpy()
+    radial, along_x = np.zeros(_POINTS), np.zeros(columns)
+    kernels.powers(pairs, places, radial, along_x)
+    folded = np.minimum(np.arange(columns), columns - np.arange(columns))
+    return RadialPower(radial, step, np.bincount(folded, weights=along_x).astype(np.float64))
 
 
 @lru_cache(maxsize=4)
-def _places(rows: int, columns: int, dy: float, dx: float, energy: float) -> tuple[NDArray[np.intp], float]:
+def _places(rows: int, columns: int, dy: float, dx: float, energy: float) -> tuple[NDArray[np.int16], float]:
     y, x = angles((rows, columns), (dy, dx), energy)
-    square = (y[:, None] ** 2 + x**2).numpy().ravel()
+    square = (y[:, None] ** 2 + x**2).numpy()
     step = float(square.max()) / (_POINTS - 2) or 1.0
-    return np.round(square / step).astype(np.intp), step
+    return np.round(square / step).astype(np.int16), step
 
 
 def focal_grid(highest_phase: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -144,8 +159,10 @@ def focal_modes(std: float, most: int, energy: float, radial: RadialPower) -> Mo
     half = foci >= 0  # the other half gives the same cosines, and sines of other sign
     weights = np.where(foci[half] > 0, 2.0, 1.0) * weights[half]
     square = radial.step * np.arange(len(radial.power))
-    phase = pi / wavelength(energy) * std * foci[half][:, None] * square
-    functions = np.concatenate([np.cos(phase), np.sin(phase[1:])])
+    step = foci[half][1] if len(foci) > 1 else 0.0
+    turn = np.exp(1j * pi / wavelength(energy) * std * step * square)
+    turns = np.cumprod(np.broadcast_to(turn, (half.sum() - 1, len(turn))), axis=0)  # the foci are evenly spaced
+    functions = np.concatenate([np.ones((1, len(turn))), turns.real, turns.imag])
     functions *= np.sqrt(np.concatenate([weights, weights[1:]]))[:, None]
     share, mixing = np.linalg.eigh((functions * radial.power) @ functions.T)
     below = np.cumsum(share.clip(min=0.0))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from exitwave.core import OpticsError, Stream
-from exitwave.imaging.formation import Wave, expose, intensities
+from exitwave.imaging.conditions import Wave
+from exitwave.imaging.exposure import expose
+from exitwave.imaging.formation import intensities
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.imaging.spec import Imaging
 
