@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "docstrings",
     "commands",
+    "studies",
 ]
 exclude_patterns = ["_build", "examples", "gallery/*.ipynb"]
 templates_path = ["_templates"]

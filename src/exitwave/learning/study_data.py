@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,10 @@ from exitwave.learning.study_files import merged, recipe_text
 if TYPE_CHECKING:
     from exitwave.dataset import Dataset, Recipe
 
-__all__ = ["Made", "Makers", "chosen"]
+__all__ = ["GENERATION", "Made", "Makers", "chosen", "stage_seconds"]
+
+GENERATION = ("structures", "waves", "labels", "images")
+_STAGES = {"draw": "structures", "build": "structures", "scatter": "waves", "label": "labels", "image": "images"}
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,12 @@ class Made:
     ----------
     folder
         Where it is.
-    stage
-        "generate", or "images" where only images were formed, from the waves of another one; "" for a folder that
-        was there.
     seconds
-        How long that took.
+        How long each stage of that took; nothing for a folder that was there.
     """
 
     folder: Path
-    stage: str = ""
-    seconds: float = 0.0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Makers:
@@ -97,7 +96,6 @@ class Makers:
 
         return self._timed(
             recipe.identity,
-            "generate",
             lambda folder: generate(recipe, folder, workers=self.workers, device=self.device, progress=self.progress),
         )
 
@@ -109,29 +107,49 @@ class Makers:
         key = identity({"waves": base.identity, "images": images})
         return self._timed(
             key,
-            "images",
             lambda folder: Dataset(parent.folder).reimage(
                 images, folder, seed=recipe.seed, device=self.device, progress=self.progress
             ),
         )
 
-    def _timed(self, key: str, stage: str, make: Any) -> Made:
+    def _timed(self, key: str, make: Callable[[Path], object]) -> Made:
         """Make a data set unless it is there, and keep how long that took, interruptions included."""
         folder, note = self.home / key[:16], self.home / f"{key[:16]}.json"
-        known = json.loads(note.read_text("utf-8")) if note.exists() else {"seconds": 0.0, "whole": False}
-        if not known["whole"]:
-            start, whole = time.perf_counter(), False
+        known = json.loads(note.read_text("utf-8")) if note.exists() else {"spent": 0.0, "seconds": None}
+        if known["seconds"] is None:
+            start = time.perf_counter()
             try:
                 make(folder)
-                whole = True
+                known["seconds"] = stage_seconds(folder, known["spent"] + time.perf_counter() - start)
             finally:
-                known = {
-                    "stage": stage,
-                    "seconds": known["seconds"] + time.perf_counter() - start,
-                    "whole": whole,
-                }
+                known["spent"] += time.perf_counter() - start
                 write_whole(note, json.dumps(known).encode(), error=TrainingError, parents=True)
-        return Made(folder, stage, float(known["seconds"]))
+        return Made(folder, known["seconds"])
+
+
+def stage_seconds(folder: Path, seconds: float) -> dict[str, float]:
+    """Return how the time that a data set took is shared by its stages, as its shards tell it.
+
+    Parameters
+    ----------
+    folder
+        The data set.
+    seconds
+        The time.
+    """
+    from exitwave.dataset import Dataset
+
+    spent = dict.fromkeys(GENERATION, 0.0)
+    data = Dataset(folder)
+    for store in data.stores:
+        for number in store.numbers():
+            for stage, part in store.shard(number).notes.get("seconds", {}).items():
+                spent[_STAGES.get(stage, stage)] = spent.get(_STAGES.get(stage, stage), 0.0) + float(part)
+    data.close()
+    total = sum(spent.values())
+    if not total:  # images of stored waves
+        return {"images": seconds}
+    return {stage: seconds * part / total for stage, part in spent.items()}
 
 
 def chosen(data: Dataset, condition: Condition, seed: int) -> Dataset:

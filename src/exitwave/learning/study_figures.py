@@ -34,14 +34,17 @@ def scores_figure(study: Study, table: pd.DataFrame, summary: pd.DataFrame, scor
     rows = -(-len(sets) // columns)
     figure = Figure(figsize=(1.2 + wide * columns, 0.6 + 3.0 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, sharex=True, squeeze=False)
-    for axes, images in itertools.zip_longest(panels.ravel(), sets):
-        if images is None:
-            axes.axis("off")
-            continue
+    for axes in panels.ravel()[len(sets) :]:
+        axes.axis("off")
+    for axes in panels.ravel()[: len(sets)][-columns:]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    for axes, images in zip(panels.ravel(), sets, strict=False):
         mine, means = table[table["images"] == images], summary[summary["images"] == images].set_index("condition")
         (_lines if placed else _columns)(study, axes, mine, means, score)
         axes.set_title(str(images), fontsize=10)
         axes.grid(axis="y", alpha=0.3)
+    if placed and len({condition.series for condition in study.conditions.values()}) > 1:
+        panels[0, 0].legend(frameon=False, fontsize=8)
     for axes in panels[:, 0]:
         axes.set_ylabel(score.replace("_", " ").replace("f1", "F1"))
     return figure
@@ -112,8 +115,6 @@ def _lines(study: Study, axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, sc
     if min(places) > 0 and max(places) >= 10 * min(places):
         axes.set_xscale("log")
     axes.set_xlabel(study.axis)
-    if len(series) > 1:
-        axes.legend(frameon=False, fontsize=8)
 
 
 def _bar(axes: Axes, place: float, means: pd.DataFrame, name: str, colour: str) -> None:

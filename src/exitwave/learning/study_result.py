@@ -17,7 +17,7 @@ from exitwave.core.files import write_whole
 from exitwave.core.pages import Section, write_page
 from exitwave.learning.intervals import STATISTICS
 from exitwave.learning.study import Study
-from exitwave.learning.study_data import Made
+from exitwave.learning.study_data import GENERATION, Made
 from exitwave.learning.study_figures import scores_figure, segmentations_figure
 from exitwave.learning.study_scores import SCORES, Sums, difference_interval, mean_interval
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["StudyResult", "Trained"]
-
-STAGES = {"generate": "structures, waves, images", "images": "images from stored waves"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class StudyResult:
     sums
         Sums over pixels of every judge's images, by condition, seed and judge: what intervals are made of.
     stages
-        One row per stage: stage, made, seconds, share.
+        One row per stage: stage, made (data sets or networks), seconds, share.
     networks
         Folder of every network that did not fail, by condition and seed.
     pairs
@@ -273,7 +271,8 @@ def _stages(found: Mapping[tuple[str, int], Trained], made: Mapping[str, Made]) 
     import pandas as pd
 
     networks = [one for one in {one.place: one for one in found.values()}.values() if not one.error]
-    costs = {what: [one.seconds for one in made.values() if one.stage == stage] for stage, what in STAGES.items()}
+    stages = dict.fromkeys([*GENERATION, *(stage for one in made.values() for stage in one.seconds)])
+    costs = {stage: [one.seconds[stage] for one in made.values() if stage in one.seconds] for stage in stages}
     costs["training"] = [one.training_seconds for one in networks]
     costs["judging"] = [one.judging_seconds for one in networks]
     total = sum(map(sum, costs.values())) or 1.0
