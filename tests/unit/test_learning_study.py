@@ -9,7 +9,7 @@ import pytest
 
 from exitwave.core import SpecError, Stream, TrainingError
 from exitwave.learning import Study, StudyResult, run_study, shipped_studies
-from exitwave.learning.study_data import Makers
+from exitwave.learning.study_data import GENERATION, Makers
 from exitwave.learning.study_files import merged
 from exitwave.learning.study_scores import difference_interval, mean_interval
 
@@ -112,6 +112,10 @@ def test_studies_of_one_folder_share_networks_and_data(home):
     assert list(result.table["trained_on"]) == [4, 8]
     assert {path: time for path, time in times(home).items() if path in before} == before
     assert len(set(times(home)) - set(before)) == 1
+    makers = Makers(study, home / "out" / "data")
+    dim = makers.make("gold", {"images": {"dose": 50}})
+    assert list(dim.seconds) == ["images"]
+    assert [list(one.seconds) for one in makers.made.values()] == [list(GENERATION), ["images"]]  # with its waves
 
 
 def test_a_process_that_trains_alone_keeps_its_failure(home):

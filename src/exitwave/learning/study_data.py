@@ -55,6 +55,11 @@ class Makers:
         Gets a folder for every data set.
     workers, device, progress
         As in ``generate``.
+
+    Attributes
+    ----------
+    made
+        Every data set that was needed so far, those among them whose waves others are formed from.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Makers:
     ) -> None:
         self.study, self.home = study, home
         self.workers, self.device, self.progress = workers, device, progress
+        self.made: dict[Path, Made] = {}
         self._texts: dict[str, dict[str, Any]] = {}
 
     def make(self, name: str, changes: Mapping[str, Any], *, waves: bool = False) -> Made:
@@ -115,7 +121,9 @@ class Makers:
     def _timed(self, key: str, make: Callable[[Path], object]) -> Made:
         """Make a data set unless it is there, and keep how long that took, interruptions included."""
         folder, note = self.home / key[:16], self.home / f"{key[:16]}.json"
-        known = json.loads(note.read_text("utf-8")) if note.exists() else {"spent": 0.0, "seconds": None}
+        known: dict[str, Any] = {"spent": 0.0, "seconds": None}
+        if note.exists():
+            known = json.loads(note.read_text("utf-8"))
         if known["seconds"] is None:
             start = time.perf_counter()
             try:
@@ -124,7 +132,8 @@ class Makers:
             finally:
                 known["spent"] += time.perf_counter() - start
                 write_whole(note, json.dumps(known).encode(), error=TrainingError, parents=True)
-        return Made(folder, known["seconds"])
+        self.made[folder] = Made(folder, known["seconds"])
+        return self.made[folder]
 
 
 def stage_seconds(folder: Path, seconds: float) -> dict[str, float]:

@@ -92,7 +92,7 @@ class StudyResult:
         study: Study,
         found: Mapping[tuple[str, int], Trained],
         pairs: Mapping[str, Sequence[Any]],
-        made: Mapping[str, Made],
+        made: Sequence[Made],
     ) -> StudyResult:
         """Return the result of networks by condition and seed."""
         import pandas as pd
@@ -266,13 +266,13 @@ def _scores(sums: Sums) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else value for name, value in found.items()}
 
 
-def _stages(found: Mapping[tuple[str, int], Trained], made: Mapping[str, Made]) -> pd.DataFrame:
+def _stages(found: Mapping[tuple[str, int], Trained], made: Sequence[Made]) -> pd.DataFrame:
     """Return what the study's data and networks cost when they were made, each counted once."""
     import pandas as pd
 
     networks = [one for one in {one.place: one for one in found.values()}.values() if not one.error]
-    stages = dict.fromkeys([*GENERATION, *(stage for one in made.values() for stage in one.seconds)])
-    costs = {stage: [one.seconds[stage] for one in made.values() if stage in one.seconds] for stage in stages}
+    stages = dict.fromkeys([*GENERATION, *(stage for one in made for stage in one.seconds)])
+    costs = {stage: [one.seconds[stage] for one in made if stage in one.seconds] for stage in stages}
     costs["training"] = [one.training_seconds for one in networks]
     costs["judging"] = [one.judging_seconds for one in networks]
     total = sum(map(sum, costs.values())) or 1.0

@@ -21,7 +21,7 @@ from exitwave.core.files import write_whole
 from exitwave.learning.intervals import image_sums
 from exitwave.learning.network import Network
 from exitwave.learning.study import Condition, Study
-from exitwave.learning.study_data import Made, Makers, chosen
+from exitwave.learning.study_data import Makers, chosen
 from exitwave.learning.study_result import StudyResult, Trained
 from exitwave.learning.training import Training, train
 
@@ -106,9 +106,8 @@ def run_study(
     home.mkdir(parents=True, exist_ok=True)
     with FolderLock(home):
         makers = Makers(study, home / "data", workers, device, progress)
-        judging, costs = _judges(study, makers, given)
-        tasks, made = _tasks(study, makers, home / "networks", judging, device)
-        costs |= made
+        judging = _judges(study, makers, given)
+        tasks = _tasks(study, makers, home / "networks", judging, device)
         waiting = list({task.place: task for task in tasks.values() if not task.done}.values())
         total = len({task.place for task in tasks.values()})
         resumed = total - len(waiting)
@@ -121,44 +120,37 @@ def run_study(
         _in_processes(waiting, workers, report) if workers > 1 else _in_turn(waiting, report)
         found = {run: _trained(task) for run, task in tasks.items()}
     pairs = {name: pairs for name, (_, pairs) in judging.items()}
-    return StudyResult.of(study, found, pairs, {str(one.folder): one for one in costs.values()})
+    return StudyResult.of(study, found, pairs, list(makers.made.values()))
 
 
-def _judges(
-    study: Study, makers: Makers, given: Mapping[str, Pairs]
-) -> tuple[dict[str, tuple[str, Pairs]], dict[Path, Made]]:
+def _judges(study: Study, makers: Makers, given: Mapping[str, Pairs]) -> dict[str, tuple[str, Pairs]]:
     """Return the labelled images of every judge with their digest, simulated ones first."""
     from exitwave.dataset import Dataset
     from exitwave.learning.data import default_rule
 
     found: dict[str, Pairs] = {}
-    costs: dict[Path, Made] = {}
     for name, judge in study.judges.items():
         if judge.data not in study.sets:
             found[name] = given[name]
             continue
-        made = makers.make(judge.data, judge.changes)
-        costs[made.folder] = made
-        data = Dataset(made.folder)
+        data = Dataset(makers.make(judge.data, judge.changes).folder)
         rule = default_rule(data)
         found[name] = [_plain(sample.image, sample.labels[rule]) for sample in data]
     found |= {name: pairs for name, pairs in given.items() if name not in found}
-    return {name: (_digest(pairs), pairs) for name, pairs in found.items()}, costs
+    return {name: (_digest(pairs), pairs) for name, pairs in found.items()}
 
 
 def _tasks(
     study: Study, makers: Makers, home: Path, judges: Mapping[str, tuple[str, Pairs]], device: str | None
-) -> tuple[dict[tuple[str, int], Task], dict[Path, Made]]:
+) -> dict[tuple[str, int], Task]:
     """Make the data of all conditions, and return what is to be done for each network."""
     from exitwave.dataset import Dataset, concat
 
     tasks: dict[tuple[str, int], Task] = {}
-    costs: dict[Path, Made] = {}
     for name, condition in study.conditions.items():
         spec = study.training_of(name)
         waves = spec.live or bool(spec.shifts)
         made = [makers.make(data, condition.changes, waves=waves) for data in condition.data or study.data]
-        costs |= {one.folder: one for one in made}
         parts = [Dataset(one.folder) for one in made]
         whole = parts[0] if len(parts) == 1 else concat(parts)
         for seed in study.seeds:
@@ -169,7 +161,7 @@ def _tasks(
             tasks[name, seed] = Task(home / key[:16], folders, condition, seed, training, len(data), judges, device)
         for part in parts:
             part.close()
-    return {run: tasks[run] for run in study.runs}, costs
+    return {run: tasks[run] for run in study.runs}
 
 
 def _measured(spec: Training, images: int, crops: int | None) -> Training:
