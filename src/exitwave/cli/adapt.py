@@ -19,7 +19,9 @@ def command(
     training: Path | None = typer.Option(None, help="YAML file with fields of Training."),
     structures: int = typer.Option(48, min=8, help="Structures simulated in each round of calibration."),
     images: int = typer.Option(24, min=1, help="Images of each of them."),
-    material: list[str] = typer.Option([], help="Candidate for lattice spacings; may be given again."),
+    material: list[str] = typer.Option(
+        [], help="Candidate for spacings (default: the recipe's); may be given again."
+    ),
     pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the files have none or a wrong one."),
     workers: int = typer.Option(1, min=1, help="Processes."),
     device: str | None = typer.Option(None, help="cpu, cuda, …"),
@@ -38,10 +40,13 @@ def command(
             device=device, progress=report, structures=structures, images=images,
         )  # fmt: skip
     console.print(f"{made.calibration!r}", markup=False)
+    for note in made.calibration.notes:
+        console.print(note, markup=False, soft_wrap=True)
     console.print(
         f"Wrote [bold]{output}[/]: {len(made.batch.particles)} particles on {len(made.batch.images)} images."
     )
-    for path, reason in made.batch.failures.items():
+    failures = {**made.calibration.left_out, **made.batch.failures}
+    for path, reason in failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
-    if made.batch.failures:
+    if failures:
         raise typer.Exit(1)

@@ -19,12 +19,17 @@ _HOMES = {
     "LogNormal": "sizes",
     "Predictor": "segmentation",
     "Segmentation": "segmentation",
+    "StrainField": "strain",
     "adapt": "adapt",
+    "CTFFit": "rings",
+    "NoiseStatistics": "noise",
+    "OrientationMap": "orientation",
     "bragg_filter": "fringes",
     "calibrate": "calibration",
     "example_files": "examples",
     "fill_missing": "clean",
     "find_micrographs": "batch",
+    "fit_ctf": "rings",
     "fit_lognormal": "sizes",
     "flatten": "clean",
     "frames": "files",
@@ -32,16 +37,21 @@ _HOMES = {
     "illumination": "clean",
     "labelled_pairs": "examples",
     "lattice_peaks": "lattice",
+    "linear_counts": "noise",
+    "noise_statistics": "noise",
+    "orientation_map": "orientation",
     "overlay": "pictures",
     "particle_table": "particles",
     "plane_spacings": "lattice",
     "read": "files",
+    "read_all": "batch",
     "remove_outliers": "clean",
     "save": "outputs",
     "segment": "segmentation",
     "segment_folder": "batch",
     "separate": "instances",
     "size_histogram": "sizes",
+    "strain_field": "strain",
     "summarise": "summary",
     "write_coco": "exports",
     "write_hyperspy": "exports",
@@ -53,6 +63,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribution)
     "read",
     "frames",
+    "read_all",
     "CalibrationWarning",
     "labelled_pairs",
     "LabelledPair",
@@ -86,6 +97,15 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "bragg_filter",
     "fringe_field",
     "FringeField",
+    "strain_field",
+    "StrainField",
+    "orientation_map",
+    "OrientationMap",
+    "fit_ctf",
+    "CTFFit",
+    "noise_statistics",
+    "NoiseStatistics",
+    "linear_counts",
     "calibrate",
     "Calibration",
     "adapt",
@@ -94,7 +114,7 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
 
 if TYPE_CHECKING:
     from exitwave.micrographs.adapt import Adapted, adapt
-    from exitwave.micrographs.batch import Batch, find_micrographs, segment_folder
+    from exitwave.micrographs.batch import Batch, find_micrographs, read_all, segment_folder
     from exitwave.micrographs.calibration import Calibration, calibrate
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
@@ -103,11 +123,15 @@ if TYPE_CHECKING:
     from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate
     from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
+    from exitwave.micrographs.noise import NoiseStatistics, linear_counts, noise_statistics
+    from exitwave.micrographs.orientation import OrientationMap, orientation_map
     from exitwave.micrographs.outputs import save, write_table, write_tiff
     from exitwave.micrographs.particles import particle_table
     from exitwave.micrographs.pictures import overlay
+    from exitwave.micrographs.rings import CTFFit, fit_ctf
     from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
     from exitwave.micrographs.sizes import LogNormal, fit_lognormal, size_histogram
+    from exitwave.micrographs.strain import StrainField, strain_field
     from exitwave.micrographs.summary import Estimate, summarise
 
 

@@ -11,9 +11,8 @@ from typing import Any
 from exitwave.core import Reporter
 from exitwave.dataset import Recipe, generate
 from exitwave.learning import Network, Training, train
-from exitwave.micrographs.batch import Batch, find_micrographs, segment_folder
+from exitwave.micrographs.batch import Batch, find_micrographs, read_all, segment_folder
 from exitwave.micrographs.calibration import Calibration, calibrate
-from exitwave.micrographs.files import frames
 
 __all__ = ["Adapted", "adapt"]
 
@@ -56,7 +55,8 @@ def adapt(
 ) -> Adapted:
     """Calibrate a recipe to micrographs, generate it, train a network on it, and segment the micrographs.
 
-    No label is used. Interrupted and run again, it goes on where it was.
+    No label is used. Interrupted and run again, it goes on where it was. A file that cannot be read does not stop
+    it: ``batch.failures`` names it.
 
     Parameters
     ----------
@@ -81,10 +81,17 @@ def adapt(
     """
     home = Path(folder)
     files = [file for file in find_micrographs(sources) if home.resolve() not in file.resolve().parents]
-    micrographs = [micrograph for file in files for micrograph in frames(file, pixel_size=pixel_size)]
+    micrographs, failures = read_all(files, pixel_size=pixel_size)
     how: dict[str, Any] = {"workers": workers, "device": device, "progress": progress}
     calibration = calibrate(
-        micrographs, recipe, home / "calibration", seed=seed, materials=materials, **how, **options
+        micrographs,
+        recipe,
+        home / "calibration",
+        seed=seed,
+        materials=materials,
+        left_out=failures,
+        **how,
+        **options,
     )
     data = generate(calibration.recipe, home / "data", **how)
     network = train(

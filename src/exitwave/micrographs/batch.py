@@ -15,6 +15,8 @@ from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
+from exitwave.imaging.micrograph import Micrograph
+from exitwave.micrographs.clean import fill_missing
 from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.files import frames
 from exitwave.micrographs.formats import EXTENSIONS
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Batch", "find_micrographs", "segment_folder"]
+__all__ = ["Batch", "find_micrographs", "read_all", "segment_folder"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,50 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
             f"{' '.join(EXTENSIONS)}."
         )
     return list(found)
+
+
+def read_all(
+    sources: str | Path | Iterable[str | Path], *, pixel_size: float | None = None, without: Path | None = None
+) -> tuple[list[Micrograph], dict[str, str]]:
+    """Return all micrographs of files and folders that can be read and have pixel sizes, and why others cannot.
+
+    Parameters
+    ----------
+    sources
+        Files and folders.
+    pixel_size
+        Å/px for all, in place of what their files say.
+    without
+        A folder of results, passed over.
+
+    Returns
+    -------
+    micrographs, failures
+        Frame by frame, and the reason for every file that has no part.
+
+    Raises
+    ------
+    MicrographError
+        If not one can be read.
+    """
+    target = None if without is None else without.resolve()
+    files = [file for file in find_micrographs(sources) if target is None or target not in file.resolve().parents]
+    micrographs: list[Micrograph] = []
+    failures: dict[str, str] = {}
+    for file in files:
+        try:
+            found = list(frames(file, pixel_size=pixel_size))
+            for micrograph in found:
+                micrograph.known_pixel_size()
+                fill_missing(micrograph)
+        except Exception as error:  # whatever one file does, the others have their part
+            failures[str(file)] = str(error) or type(error).__name__
+        else:
+            micrographs += found
+    if not micrographs:
+        reason = next(iter(failures.values()), "there are none")
+        raise MicrographError(f"none of {len(files)} files is a micrograph that can be used; {reason}")
+    return micrographs, failures
 
 
 def segment_folder(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Predictor", "Segmentation", "segment"]
+
+_HEAD_SMOOTHING = 1.5  # Å, as wide as half of the outline that a boundary head learns
+_HEAD_NECK = 2 / 3
 
 
 class Predictor(Protocol):
@@ -114,7 +117,7 @@ def segment(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`.
+        :func:`~exitwave.micrographs.separate`. Of two thirds of it where a head parts particles.
     clean
         Remove X-ray hits and hot pixels first; missing pixels are filled in any case.
     flat
@@ -153,7 +156,10 @@ def segment(
     probability = _probability(maps.pop("probability"), micrograph)
     pixels = minimum_area / (pixel_size / 10) ** 2
     mask = without_specks(probability >= threshold, pixels)
-    instances = separate(mask, neck=neck, minimum_area=pixels, depth=_depth(mask, maps, pixel_size))
+    depth = _depth(mask, maps, pixel_size)
+    # between particles that a head parts there is no depth at all, so that shallow necks are its noise
+    narrow = neck if depth is None else _HEAD_NECK * neck
+    instances = separate(mask, neck=narrow, minimum_area=pixels, depth=depth)
     compare = getattr(network, "unfamiliar", None)
     unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
     return Segmentation(mask, probability, instances, micrograph, maps, unfamiliar)
@@ -175,10 +181,19 @@ def _depth(
 ) -> NDArray[np.floating] | None:
     """Return the distance to the particles' own outlines in pixels, where a head knows of these."""
     if "distance" in maps:
-        return np.where(mask, maps["distance"] / pixel_size, 0)
+        return _smoothed(maps["distance"], mask, pixel_size) / pixel_size
     if "boundary" in maps:
-        return np.asarray(distance_transform_edt(mask & (maps["boundary"] < 0.5)))
+        edge = _smoothed(maps["boundary"], np.ones_like(mask), pixel_size)
+        return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
     return None
+
+
+def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], pixel_size: float) -> NDArray[np.float64]:
+    """Return a head's map within the mask, smoothed there: its noise would part and join particles."""
+    width = _HEAD_SMOOTHING / pixel_size
+    inside = gaussian_filter(mask.astype(np.float64), width)
+    smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
+    return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)
 
 
 def _check(threshold: float, minimum_area: float) -> None:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import Progress, Reporter, Stream
+from exitwave.core import Distribution, Reporter, Stream, identity, number
 from exitwave.core.errors import MicrographError
-from exitwave.dataset import Dataset, Recipe, generate
+from exitwave.dataset import Dataset, Recipe
 from exitwave.imaging.micrograph import Micrograph
-from exitwave.micrographs.calibration.features import common_grid, energy_distance, features, tiles
+from exitwave.micrographs.calibration import measure
+from exitwave.micrographs.calibration.features import common_grid, energy_distance, tiles, too_small
 from exitwave.micrographs.calibration.parameters import Parameter, narrowed, parameters, truncated
 from exitwave.micrographs.calibration.quantiles import QuantileRegression
-from exitwave.micrographs.lattice import lattice_peaks
+from exitwave.micrographs.calibration.simulate import Look, Simulated, described, place_of, simulate, sized, stored
+from exitwave.micrographs.noise import linear_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Calibration", "calibrate"]
 
-_TOLD = 0.7  # an interval wider than this share of the prior says too little to change it
+_TOLD = 0.85  # an interval wider than this share of the prior says too little to change it
 _ALIKE = 0.999  # share of the simulated images that are as near to others as a familiar micrograph is
 
 
@@ -45,20 +46,38 @@ class Calibration:
     distances
         Energy distance of the micrographs' features from those of images of the prior recipe ("before") and of the
         calibrated one ("after"), and of two halves of the micrographs from each other ("between micrographs").
+    rings
+        Defocus and astigmatism of every micrograph from its Thon rings, where these are visible
+        (:func:`~exitwave.micrographs.fit_ctf`). The recipe's defocus counts from the exit face of the cell, that of
+        the rings from the middle of the film.
+    noise
+        Gain and dose of every micrograph from its noise (:func:`~exitwave.micrographs.noise_statistics`), or why they
+        cannot be told.
     lattice
-        Lattice spacings that stand out of the micrographs' spectra, with candidates among the recipe's materials.
+        Lattice peaks that stand out of the micrographs' spectra, with candidates among the materials.
+    spacings
+        The materials' lattice spacings as the micrographs show them.
     strange
         Micrographs that no image of the prior recipe resembles; the recipe should be widened for these.
     folder
         Where the data sets and the report are.
+    notes
+        What a reader should know: numbers that these micrographs cannot tell, and why.
+    left_out
+        Micrographs that had no part, and why.
     """
 
     recipe: Recipe
     estimates: pd.DataFrame
     distances: dict[str, float]
+    rings: pd.DataFrame
+    noise: pd.DataFrame
     lattice: pd.DataFrame
+    spacings: pd.DataFrame
     strange: tuple[str, ...]
     folder: Path
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         told = int((self.estimates.groupby("parameter")["share"].median() < _TOLD).sum())
@@ -76,19 +95,25 @@ def calibrate(
     images: int = 24,
     rounds: int = 2,
     materials: Sequence[str] = (),
+    left_out: Mapping[str, str] | None = None,
     workers: int = 1,
     device: str | None = None,
     progress: Reporter | None = None,
 ) -> Calibration:
     """Return the recipe whose images look like unlabelled micrographs, and how well each number is known.
 
-    The recipe given is the prior: every number that it draws is estimated, defocus, focal spread, dose, transfer
-    function and noise of the camera, film thickness, or whatever else it leaves open, and nothing else. Images of it
-    are simulated, their :func:`~exitwave.micrographs.calibration.features` compared with what was drawn
+    The recipe given is the prior: every number that it draws is estimated, defocus, focal spread, dose, gain,
+    transfer function and noise of the camera, film thickness, or whatever else it leaves open, and nothing else.
+    Images of it are simulated, their :func:`~exitwave.micrographs.calibration.features` compared with what was drawn
     (:class:`~exitwave.micrographs.calibration.QuantileRegression`), and the same applied to the micrographs. Numbers
     that the micrographs tell are drawn from what they say, all others from the prior as before. No label is used.
     Priors cut to what is possible make a second round sharper (truncated sequential estimation; Deistler et al.,
     2022).
+
+    Mean and variance of the micrographs are compared only where nothing speaks against their being counts
+    (:func:`~exitwave.micrographs.linear_counts`): gain and read-out noise cannot be told from grey values, which
+    ``notes`` says then. Beside the estimates, what the micrographs show without any simulation is measured: Thon
+    rings, noise, and lattice spacings. A choice of the particles' material is cut to those that explain the spacings.
 
     Parameters
     ----------
@@ -97,8 +122,8 @@ def calibrate(
     recipe
         The prior: wide distributions for what is unknown.
     folder
-        For the simulated data sets, ``recipe.yaml``, ``estimates.csv`` and ``report.html``. Run again, what is there
-        is used.
+        For the simulated data sets, ``recipe.yaml``, ``report.html``, and tables as CSV. Run again, what is there is
+        used: images, features and intervals.
     seed
         Decides everything simulated.
     structures, images
@@ -106,23 +131,25 @@ def calibrate(
     rounds
         After the first, priors are cut to what the micrographs allow, simulated anew, and estimated more sharply.
     materials
-        Candidates for lattice spacings.
+        Candidates for lattice spacings; by default the recipe's crystals.
+    left_out
+        Files that could not be read, and why, for the report.
     workers, device, progress
         As in :func:`~exitwave.dataset.generate`.
 
     Raises
     ------
     MicrographError
-        If there are no micrographs, one has no pixel size, fields are too small, a number is impossible, or the
-        recipe draws nothing.
+        If there are no micrographs, one has no pixel size, all fields are too small (single small ones are left
+        out), a number is impossible, or the recipe draws nothing.
     """
     if not micrographs:
         raise MicrographError("there are no micrographs to calibrate with; give one or more.")
     for micrograph in micrographs:
         micrograph.known_pixel_size()
-    for name, number, least in (("structures", structures, 8), ("images", images, 1), ("rounds", rounds, 1)):
-        if number < least:
-            raise MicrographError(f"{name} is {number}; calibration needs {least} or more.")
+    for name, given, least in (("structures", structures, 8), ("images", images, 1), ("rounds", rounds, 1)):
+        if given < least:
+            raise MicrographError(f"{name} is {given}; calibration needs {least} or more.")
     found = parameters(recipe)
     if not found:
         raise MicrographError(
@@ -131,73 +158,109 @@ def calibrate(
         )
     home, stream = Path(folder), Stream(seed) / "calibration"
     how: dict[str, Any] = {"workers": workers, "device": device, "progress": progress}
-    prior = generate(_sized(recipe, structures, images, (stream / "prior").integer()), home / "prior", **how)
-    if not len(prior):
-        error = prior.failures[0]["error"] if prior.failures else "it has no structures"
-        raise MicrographError(f"no image of the prior recipe could be made ({error}); mend the recipe.")
-    pixel, side = common_grid(micrographs, _pixel_size(prior), prior.images([0]).shape[1:])
-    real = [features(tiles(micrograph, pixel, side, clean=True)) for micrograph in micrographs]
-    first, drawn, groups = _simulated(prior, found, pixel, side, progress)
-    ends, data, seen = np.tile([0.0, 1.0], (len(found), 1)), prior, first
+    first_recipe = sized(recipe, structures, images, (stream / "prior").integer())
+    prior, _ = simulate(first_recipe, home, "prior", found, None, **how)
+    kept, out = _usable(micrographs, prior)
+    raw = {micrograph.name: linear_counts(micrograph) for micrograph in kept}
+    pixel, side = common_grid(kept, _pixel_size(prior), prior.images([0]).shape[1:])
+    given_energy = recipe.scattering.energy
+    energy = 300e3 if isinstance(given_energy, Distribution) else number(given_energy)
+    look = Look(pixel, side, energy, not any(raw.values()))
+    real = [look.of(tiles(micrograph, pixel, side, clean=True)) for micrograph in kept]
+    first = described(prior, first_recipe, place_of(home, "prior", first_recipe), found, look, progress)
+    ends, seen = np.tile([0.0, 1.0], (len(found), 1)), first
     intervals = np.zeros((len(real), 3, len(found)))
     for turn in range(rounds):
         if turn:
             ends = _possible(intervals, ends)
             ranges = {p.name: (float(low), float(high)) for p, (low, high) in zip(found, ends, strict=True)}
-            cut = truncated(recipe, found, ranges, 0)
-            data = generate(
-                _sized(cut, structures, images, (stream / "round" / turn).integer()), home / f"round-{turn}", **how
-            )
-            seen, drawn, groups = _simulated(data, found, pixel, side, progress)
-        inside = (drawn - ends[:, 0]) / (ends[:, 1] - ends[:, 0])
-        regression = QuantileRegression(seen, inside.clip(0, 1), groups, stream / "regression" / turn)
-        shares = np.stack([_of_tiles(regression, each) for each in real])
-        intervals = ends[:, 0] + shares * (ends[:, 1] - ends[:, 0])
-    estimates = _table(micrographs, found, intervals)
+            cut = sized(truncated(recipe, found, ranges, 0), structures, images, (stream / "round" / turn).integer())
+            _, new_seen = simulate(cut, home, f"round-{turn}", found, look, **how)
+            assert new_seen is not None
+            seen = new_seen
+        intervals = _intervals(home, look, seen, real, ends, stream / "regression" / turn)
+    names = list(materials) or measure.crystals(recipe)
+    peaks = measure.peaks_of(kept, names)
+    estimates = _table(kept, found, intervals)
     width = np.median(intervals[:, 2] - intervals[:, 0], axis=0)
     told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < _TOLD}
-    calibrated = narrowed(recipe, found, told, seed)
-    after = generate(
-        _sized(calibrated, max(8, structures // 4), images, (stream / "after").integer()), home / "calibrated", **how
-    )
-    new, _, _ = _simulated(after, [], pixel, side, progress)
-    mean, scale = first.mean(axis=0), first.std(axis=0) + 1e-9
-    scaled = [(part - mean) / scale for part in (np.concatenate(real), first, new)]
+    calibrated = measure.with_material(narrowed(recipe, found, told, seed), peaks)
+    last = sized(calibrated, max(8, structures // 4), images, (stream / "after").integer())
+    after, new = simulate(last, home, "calibrated", [], look, **how)
+    assert new is not None
+    mean, scale = first.seen.mean(axis=0), first.seen.std(axis=0) + 1e-9
+    scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     result = Calibration(
         calibrated,
         estimates,
         _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real]),
-        _spacings(micrographs, materials),
-        _strange(micrographs, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
+        measure.fitted_rings(kept, energy),
+        measure.measured_noise(kept),
+        peaks,
+        measure.measured_spacings(peaks, names),
+        _strange(kept, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
         home,
+        _notes(found, raw, width),
+        {**(left_out or {}), **out},
     )
-    _write(result, micrographs, prior, after, pixel, side)
+    _write(result, kept, prior, after, pixel, side)
     return result
 
 
-def _sized(recipe: Recipe, structures: int, images: int, seed: int) -> Recipe:
-    data = recipe.model_dump(mode="json", exclude_unset=True)
-    data["structures"]["count"] = structures
-    data["images"]["per_structure"] = images
-    return Recipe.parse(data | {"seed": seed % 2**32})
+def _usable(micrographs: Sequence[Micrograph], prior: Dataset) -> tuple[list[Micrograph], dict[str, str]]:
+    """Return the micrographs that are large enough, and why the others are not."""
+    pixel = _pixel_size(prior)
+    problems = [(micrograph, too_small(micrograph, pixel)) for micrograph in micrographs]
+    kept = [micrograph for micrograph, problem in problems if not problem]
+    if not kept:
+        raise MicrographError(f"all micrographs are too small: of {problems[0][0].name} {problems[0][1]}.")
+    return kept, {micrograph.name: problem for micrograph, problem in problems if problem}
 
 
 def _pixel_size(data: Dataset) -> float:
     return float(data[0].image.known_pixel_size())
 
 
-def _simulated(
-    data: Dataset, found: Sequence[Parameter], pixel: float, side: int, progress: Reporter | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.generic]]:
-    """Return the features of one tile of every simulated image, what was drawn in shares of the prior, and groups."""
-    start, rows, shares = time.perf_counter(), [], []
-    for index, sample in enumerate(data):
-        stack = tiles(sample.image, pixel, side, clean=True)
-        rows.append(features(stack[index % len(stack)][None])[0])
-        shares.append([parameter.prior.cdf(parameter.of(sample.record)) for parameter in found])
-        if progress is not None and (index % 16 == 15 or index + 1 == len(data)):
-            progress(Progress("features", index + 1, len(data), time.perf_counter() - start))
-    return np.stack(rows), np.array(shares, float).reshape(len(rows), len(found)), data.column("structure_id")
+def _intervals(
+    home: Path,
+    look: Look,
+    seen: Simulated,
+    real: Sequence[NDArray[np.float64]],
+    ends: NDArray[np.float64],
+    stream: Stream,
+) -> NDArray[np.float64]:
+    """Return low, median and high of every parameter of every micrograph, in shares of the prior; kept in a file."""
+    key = look.key(
+        stream=str(stream),
+        data=identity({"seen": seen.seen.round(6).tolist(), "drawn": seen.drawn.round(6).tolist()}),
+        real=identity([part.round(6).tolist() for part in real]),
+        ends=ends.tolist(),
+    )
+
+    def compute() -> Mapping[str, NDArray[Any]]:
+        inside = (seen.drawn - ends[:, 0]) / (ends[:, 1] - ends[:, 0])
+        regression = QuantileRegression(seen.seen, inside.clip(0, 1), seen.groups, stream)
+        shares = np.stack([_of_tiles(regression, each) for each in real])
+        return {"intervals": ends[:, 0] + shares * (ends[:, 1] - ends[:, 0])}
+
+    return np.asarray(stored(home / f"intervals-{key[:8]}.npz", key, compute)["intervals"], np.float64)
+
+
+def _notes(found: Sequence[Parameter], raw: Mapping[str, str], width: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return what these micrographs cannot tell, and why."""
+    notes = []
+    reasons = {name: reason for name, reason in raw.items() if reason}
+    if reasons:
+        name, reason = next(iter(reasons.items()))
+        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+        notes.append(
+            f"Values are not counts of electrons ({name}: {reason}{more}): gain and read-out noise cannot be told, "
+            "and the dose from its share in the noise alone."
+        )
+    silent = [parameter.name for parameter, one in zip(found, width, strict=True) if one >= _TOLD]
+    if silent:
+        notes.append(f"These micrographs do not tell {', '.join(silent)}; the prior stays.")
+    return tuple(notes)
 
 
 def _possible(intervals: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,9 +283,7 @@ def _table(
     rows = []
     for micrograph, each in zip(micrographs, intervals, strict=True):
         for index, parameter in enumerate(found):
-            low, value, high = (
-                float(parameter.prior.quantile(float(np.clip(share, 1e-6, 1 - 1e-6)))) for share in each[:, index]
-            )
+            low, value, high = (parameter.value(float(share)) for share in each[:, index])
             share = float(each[2, index] - each[0, index])
             rows.append(
                 {
@@ -265,24 +326,26 @@ def _strange(
     return tuple(micrograph.name for micrograph, is_far in zip(micrographs, far, strict=True) if is_far)
 
 
-def _spacings(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    tables = []
-    for micrograph in micrographs:
-        table = lattice_peaks(micrograph, materials=materials)
-        tables.append(table.assign(micrograph=micrograph.name))
-    return pd.concat(tables, ignore_index=True)
-
-
 def _write(
     result: Calibration, micrographs: Sequence[Micrograph], before: Dataset, after: Dataset, pixel: float, side: int
 ) -> None:
+    from exitwave.core.files import write_whole
     from exitwave.micrographs.calibration.report import write_report
     from exitwave.micrographs.outputs import write_table
 
-    result.recipe.write(result.folder / "recipe.yaml")
-    write_table(result.estimates, result.folder / "estimates.csv")
-    write_table(result.lattice, result.folder / "lattice.csv")
+    write_whole(result.folder / "recipe.yaml", _recipe_text(result).encode(), error=MicrographError)
+    for name in ("estimates", "rings", "noise", "lattice", "spacings"):
+        write_table(getattr(result, name), result.folder / f"{name}.csv")
     real = [replace(m, array=tiles(m, pixel, side)[0], pixel_size=pixel) for m in micrographs]
     write_report(result, real, before, after, pixel, side)
+
+
+def _recipe_text(result: Calibration) -> str:
+    """Return the recipe as YAML, with the lattice spacings that the micrographs show as comments above."""
+    lines = [
+        f"# {row['material']} {row['plane']}: {row['spacing']:.3f} ± {row['error']:.3f} Å "
+        f"({row['deviation']:+.1%} from the table), {row['peaks']} peaks"
+        for row in result.spacings.to_dict("records")
+    ]
+    head = ["# lattice spacings in the micrographs:", *lines] if lines else []
+    return "\n".join([*head, result.recipe.to_yaml(defaults=True)])

@@ -13,26 +13,42 @@ from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.familiarity import band_powers
 from exitwave.micrographs.clean import fill_missing, remove_outliers
+from exitwave.micrographs.rings import ring_evidence
 
-__all__ = ["BANDS", "common_grid", "energy_distance", "features", "tiles"]
+__all__ = ["BANDS", "common_grid", "energy_distance", "features", "tiles", "too_small"]
 
 BANDS = 24
 _LEAST = 64  # px; smaller tiles have too few frequencies
 _MOST = 16  # tiles of one micrograph
+_DEFOCI = np.geomspace(80.0, 3000.0, 24)  # Å, whose rings are looked for
+_RINGS_END = 1.0  # 1/Å
 
 
-def features(stack: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return numbers that tell how images were taken, shape (n, 29).
+def features(
+    stack: NDArray[np.float32],
+    *,
+    pixel_size: float | None = None,
+    energy: float = 300e3,
+    counts: bool = False,
+) -> NDArray[np.float64]:
+    """Return numbers that tell how images were taken, shape (n, 29) or more.
 
-    The logarithm of the share of power in 24 bands of spatial frequency (Thon rings, lattice fringes, film, dose and
-    transfer function of the camera show there), skewness and excess kurtosis of the intensity as it is and after a
-    Gaussian of 2 px, and how unevenly the local contrast is spread. None changes when an image is multiplied by a
-    number or has one added.
+    The logarithm of the share of power in 24 bands of spatial frequency (lattice fringes, film, dose and transfer
+    function of the camera show there), skewness and excess kurtosis of the intensity as it is and after a Gaussian of
+    2 px, and how unevenly the local contrast is spread. With a pixel size, how much the rotational average of the
+    power looks like the Thon rings of each of 24 defoci, too. None of these changes when an image is multiplied by a
+    number or has one added. Of counts, the logarithms of mean and of variance over mean are two more.
 
     Parameters
     ----------
     stack
         Square images on one pixel size, (n, y, x).
+    pixel_size
+        Å.
+    energy
+        eV, for the rings.
+    counts
+        Whether the values are in proportion to electrons, so that mean and variance say something.
 
     Examples
     --------
@@ -41,7 +57,8 @@ def features(stack: NDArray[np.float32]) -> NDArray[np.float64]:
     ((3, 29), True)
     """
     images = np.asarray(stack, np.float64)
-    images = images - images.mean(axis=(1, 2), keepdims=True)
+    means = images.mean(axis=(1, 2), keepdims=True)
+    images = images - means
     scale = images.std(axis=(1, 2), keepdims=True)
     images = images / np.where(scale > 0, scale, 1)
     powers = band_powers(torch.from_numpy(images[:, None]), BANDS)
@@ -52,7 +69,29 @@ def features(stack: NDArray[np.float32]) -> NDArray[np.float64]:
     blocks = images[:, :high, :wide].reshape(len(images), high // side, side, wide // side, side)
     local = blocks.std(axis=(2, 4)).reshape(len(images), -1)
     uneven = np.log10(local.std(axis=1) / (local.mean(axis=1) + 1e-12) + 1e-3)
-    return np.column_stack([powers, *shapes, uneven])
+    columns = [powers, *shapes, uneven]
+    if pixel_size is not None:
+        columns.append(_rings(images, pixel_size, energy))
+    if counts:
+        mean = np.maximum(means[:, 0, 0], 1e-6)
+        columns += [np.log10(mean), np.log10(np.maximum(scale[:, 0, 0] ** 2 / mean, 1e-6))]
+    return np.column_stack(columns)
+
+
+def _rings(images: NDArray[np.float64], pixel_size: float, energy: float) -> NDArray[np.float64]:
+    """Return how much every image looks like the rings of each defocus, (n, 24)."""
+    side = images.shape[-1]
+    window = np.hanning(side + 2)[1:-1]
+    power = np.abs(np.fft.rfft2(images * np.outer(window, window))) ** 2
+    frequency = np.hypot(np.fft.fftfreq(side, pixel_size)[:, None], np.fft.rfftfreq(side, pixel_size))
+    low, high = 3 / (side * pixel_size), min(_RINGS_END, 0.48 / pixel_size)
+    count = max(12, int((high - low) * side * pixel_size / 1.2))
+    ring = np.floor((frequency - low) / (high - low) * count).astype(int)
+    inside = (ring >= 0) & (ring < count)
+    size = np.bincount(ring[inside], minlength=count)
+    logs = [np.log(np.bincount(ring[inside], each[inside], count) / np.maximum(size, 1) + 1e-12) for each in power]
+    centres = low + (np.arange(count) + 0.5) * (high - low) / count
+    return ring_evidence(np.stack(logs), centres, _DEFOCI, energy)
 
 
 def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:
@@ -66,7 +105,8 @@ def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:
 def common_grid(micrographs: Sequence[Micrograph], pixel_size: float, shape: tuple[int, int]) -> tuple[float, int]:
     """Return the pixel size (Å) and the side (px) of tiles that fit into all micrographs and simulated images.
 
-    The pixels are the coarsest of all, as nothing is known of finer detail in those.
+    The pixels are the coarsest of all, as nothing is known of finer detail in those. Micrographs that are too small
+    have to be left out before (:func:`too_small`).
 
     Parameters
     ----------
@@ -92,13 +132,24 @@ def common_grid(micrographs: Sequence[Micrograph], pixel_size: float, shape: tup
     return pixel, side
 
 
+def too_small(micrograph: Micrograph, pixel_size: float) -> str:
+    """Return why a micrograph has too small a field for images of ``pixel_size`` Å, or nothing."""
+    pixel = max(pixel_size, micrograph.known_pixel_size())
+    side = int(min(micrograph.shape) * micrograph.known_pixel_size() / pixel)
+    return "" if side >= _LEAST else f"its field spans {side} px of {pixel:.3g} Å; calibration needs {_LEAST}"
+
+
 def tiles(micrograph: Micrograph, pixel_size: float, side: int, *, clean: bool = False) -> NDArray[np.float32]:
-    """Return up to 16 squares of ``side`` px of ``pixel_size`` Å, spread evenly over an image: (n, side, side)."""
+    """Return up to 16 squares of ``side`` px of ``pixel_size`` Å, spread evenly over an image: (n, side, side).
+
+    Values are counts per new pixel, so that mean and noise are those of a camera with such pixels.
+    """
     if clean:
         micrograph = remove_outliers(fill_missing(micrograph))
-    if abs(micrograph.known_pixel_size() / pixel_size - 1) > 1e-3:
+    ratio = pixel_size / micrograph.known_pixel_size()
+    if abs(ratio - 1) > 1e-3:
         micrograph = micrograph.resampled(pixel_size)
-    array = micrograph.array
+    array = micrograph.array * np.float32(ratio**2 if abs(ratio - 1) > 1e-3 else 1.0)
     counts = [min(4, max(1, round(length / side))) for length in array.shape]
     places = [
         np.linspace(0, max(0, length - side), count).round().astype(int)

@@ -16,6 +16,7 @@ __all__ = ["Parameter", "narrowed", "parameters", "truncated"]
 
 _NOT = {"drift_angle"}  # directions have no order
 _QUANTILES = 9
+_BOTH = 0.1  # share of a prior of defocus on either side of focus from which only its size is estimated
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,20 @@ class Parameter:
         Its keys in the recipe: ("images", "detector", "c3").
     prior
         What it is drawn from.
+    folded
+        Whether its size is estimated and its sign left as it was: thin film looks much the same at underfocus and at
+        overfocus.
     """
 
     path: tuple[str, ...]
     prior: Distribution
+    folded: bool = False
 
     @property
     def name(self) -> str:
-        """The path as recipes' errors write it: "images.detector.c3"."""
-        return ".".join(self.path)
+        """The path as recipes' errors write it: "images.detector.c3"; of a size, between bars."""
+        name = ".".join(self.path)
+        return f"|{name}|" if self.folded else name
 
     def of(self, record: Mapping[str, Any]) -> float:
         """Return its value in a sample's record."""
@@ -44,18 +50,48 @@ class Parameter:
         value: Any = record[section]
         for key in self.path[1:]:
             value = value[key]
-        return float(value)
+        return abs(float(value)) if self.folded else float(value)
+
+    def share(self, value: float) -> float:
+        """Return the share of the prior up to a value."""
+        if not self.folded:
+            return self.prior.cdf(value)
+        return self.prior.cdf(value) - self.prior.cdf(float(np.nextafter(-value, -np.inf)))
+
+    def value(self, share: float) -> float:
+        """Return the value up to which a share of the prior lies, by bisection."""
+        share = min(max(share, 1e-6), 1 - 1e-6)
+        low, high = self.prior.support
+        if self.folded:
+            low, high = 0.0, max(abs(low), abs(high))
+        elif not np.isfinite([low, high]).all():
+            return float(self.prior.quantile(share))
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.share(middle) < share else (low, middle)
+        return (low + high) / 2
+
+    def written(self, values: Sequence[float]) -> Any:
+        """Return what a recipe says of draws like ``values``, on both sides of zero where it is folded."""
+        kept = sorted({float(f"{value:.4g}") for value in values})
+        if not self.folded:
+            return {"empirical": kept} if len(kept) > 1 else kept[0]
+        below = self.prior.cdf(0.0)
+        if len(kept) == 1:
+            return {"choice": [-kept[0], kept[0]], "weights": [below, 1 - below]}
+        mirrored = [-value for value in reversed(kept)]
+        return {"mixture": [{"empirical": mirrored}, {"empirical": kept}], "weights": [below, 1 - below]}
 
 
 def parameters(recipe: Recipe) -> list[Parameter]:
     """Return every continuous distribution of a recipe that is drawn once for a structure or an image.
 
-    Numbers of single particles are not among them.
+    Numbers of single particles are not among them. Of a defocus on both sides of focus its size is estimated.
 
     Examples
     --------
     >>> [parameter.name for parameter in parameters(Recipe.read("gold-on-carbon"))]
-    ['structures.film.thickness', 'images.defocus', 'images.dose']
+    ['structures.film.thickness', '|images.defocus|', 'images.dose']
     """
     sections = {"structures": recipe.structures.spec, "scattering": recipe.scattering, "images": recipe.images.spec}
     return [found for name, spec in sections.items() for found in _walk(spec, (name,))]
@@ -65,13 +101,16 @@ def _walk(spec: Spec, path: tuple[str, ...]) -> list[Parameter]:
     found = []
     for name, value in spec:
         if isinstance(value, Distribution) and not value.integral and name not in _NOT and _numeric(value):
-            found.append(Parameter((*path, name), value))
+            folded = name == "defocus" and _BOTH < value.cdf(0.0) < 1 - _BOTH
+            found.append(Parameter((*path, name), value, folded))
         elif isinstance(value, Spec) and not isinstance(value, Population):
             found += _walk(value, (*path, name))
     return found
 
 
 def _numeric(distribution: Distribution) -> bool:
+    if type(distribution).name == "mixture":
+        return all(_numeric(part) for part in getattr(distribution, "parts", ()))
     return type(distribution).name in {"uniform", "loguniform", "normal", "lognormal", "empirical"}
 
 
@@ -94,7 +133,7 @@ def truncated(
         low, high = ranges[parameter.name]
         if (low, high) != (0.0, 1.0):
             shares = np.linspace(low, high, 33).clip(1e-6, 1 - 1e-6)
-            _put(data, parameter, {"empirical": [float(parameter.prior.quantile(float(s))) for s in shares]})
+            _put(data, parameter, parameter.written([parameter.value(float(s)) for s in shares]))
     return Recipe.parse(data | {"seed": seed})
 
 
@@ -131,8 +170,7 @@ def narrowed(
             continue
         shares = np.concatenate([_sample(*row) for row in intervals[parameter.name]])
         wanted = np.quantile(shares, np.linspace(0.025, 0.975, _QUANTILES)).clip(1e-6, 1 - 1e-6)
-        values = sorted({float(f"{parameter.prior.quantile(float(share)):.4g}") for share in wanted})
-        _put(data, parameter, {"empirical": values} if len(values) > 1 else values[0])
+        _put(data, parameter, parameter.written([parameter.value(float(share)) for share in wanted]))
     return Recipe.parse(data | {"seed": seed})
 
 

@@ -12,16 +12,16 @@ from exitwave.core.errors import MicrographError
 
 __all__ = ["QuantileRegression", "margin"]
 
-_FOLDS, _HIDDEN, _STEPS, _BATCH = 8, 64, 400, 128
+_FOLDS, _HIDDEN, _STEPS, _BATCH = 8, 64, 250, 128
 _NOISE = 0.3  # on the scaled features while learning: they are many and the structures few
 
 
 class QuantileRegression:
     r"""Numbers from features, each with an interval that holds the truth with a stated probability.
 
-    Small networks learn the quantiles :math:`\alpha/2`, 1/2 and :math:`1-\alpha/2` of every target by the pinball
-    loss. Groups are parted into eight folds; the networks of each fold learn from six others, stop when they are best
-    on the seventh, and tell by their own fold, which had no part in them, how much intervals must be widened (or
+    Small networks learn the quantiles :math:`\alpha/2`, 1/2 and :math:`1-\alpha/2` of all targets by the pinball
+    loss. Groups are parted into eight folds; the network of each fold learns from six others, stops when it is best
+    on the seventh, and tells by its own fold, which had no part in it, how much intervals must be widened (or
     narrowed) to cover (:func:`margin`). Predictions are means over the folds' networks. This is conformalised
     quantile regression (Romano, Patterson & Candès, 2019) across folds (Vovk, 2015), by groups: whatever the
     networks, the coverage of images of new groups is about :math:`1-\alpha` on average.
@@ -93,33 +93,30 @@ class QuantileRegression:
     def _raw(self, inputs: torch.Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return what the networks of every fold say: low, median and high, each (folds, n, targets)."""
         with torch.inference_mode():
-            found = self.networks(inputs).unflatten(0, (self.targets, _FOLDS))
-        low, middle, high = found.permute(3, 1, 2, 0).numpy().astype(np.float64)
+            low, middle, high = self.networks(inputs).permute(3, 0, 1, 2).numpy().astype(np.float64)
         return low, middle, high
 
     def _fitted(self, x: torch.Tensor, y: torch.Tensor, fold: torch.Tensor, stream: Stream) -> _Networks:
-        """Return a network for each target and fold, each as it was when it was best on the fold after its own."""
+        """Return a network for each fold, as it was when it was best on the fold after its own."""
         folds = torch.arange(_FOLDS)[:, None]
         watched = (fold == (folds + 1) % _FOLDS).float()
         learnt = [torch.nonzero((fold != k) & (watched[k] == 0))[:, 0] for k in range(_FOLDS)]
-        watched = (watched / watched.sum(dim=1, keepdim=True)).repeat(y.shape[1], 1)
-        every = y.T.repeat_interleave(_FOLDS, dim=0)
+        watched = watched / watched.sum(dim=1, keepdim=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream.integer())
-            networks = _Networks(len(every), x.shape[1])
+            networks = _Networks(_FOLDS, x.shape[1], y.shape[1])
             kept = [weights.detach().clone() for weights in networks.parameters()]
-            best = torch.full((len(every),), torch.inf)
+            best = torch.full((_FOLDS,), torch.inf)
             optimizer = torch.optim.AdamW(networks.parameters(), lr=3e-3, weight_decay=1e-2, foreach=True)
             for step in range(_STEPS):
                 chosen = torch.stack([mine[torch.randint(len(mine), (_BATCH,))] for mine in learnt])
                 noisy = x[chosen] + _NOISE * torch.randn(*chosen.shape, x.shape[1])
                 optimizer.zero_grad()
-                true = y[chosen].permute(2, 0, 1).flatten(0, 1)
-                torch.autograd.backward(self._pinball(networks(noisy.repeat(y.shape[1], 1, 1)), true).mean(1).sum())
+                torch.autograd.backward(self._pinball(networks(noisy), y[chosen]).mean(1).sum())
                 optimizer.step()
                 if step % 20 == 19:
                     with torch.no_grad():
-                        loss = (self._pinball(networks(x), every) * watched).sum(dim=1)
+                        loss = (self._pinball(networks(x), y) * watched).sum(dim=1)
                         better = loss < best
                         best = torch.where(better, loss, best)
                         for old, new in zip(kept, networks.parameters(), strict=True):
@@ -130,11 +127,11 @@ class QuantileRegression:
         return networks
 
     def _pinball(self, found: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-        """Return every network's losses, (networks, n), of quantiles (networks, n, 3) and truths (networks, n)."""
+        """Return every network's losses, (folds, n), of quantiles (folds, n, targets, 3) and truths (…, targets)."""
         tail = (1 - self.level) / 2
         levels = torch.tensor([tail, 0.5, 1 - tail])
         error = true[..., None] - found
-        return torch.maximum(levels * error, (levels - 1) * error).mean(dim=2)
+        return torch.maximum(levels * error, (levels - 1) * error).sum(dim=3).sum(dim=2)
 
 
 def margin(beyond: NDArray[np.float64], groups: NDArray[np.generic], level: float) -> NDArray[np.float64]:
@@ -168,11 +165,11 @@ def margin(beyond: NDArray[np.float64], groups: NDArray[np.generic], level: floa
 
 
 class _Networks(nn.Module):
-    """Networks of equal shape, computed together: from features (n, inputs) to quantiles (networks, n, 3)."""
+    """Networks of equal shape, computed together: from features (n, inputs) to quantiles (folds, n, targets, 3)."""
 
-    def __init__(self, count: int, inputs: int) -> None:
+    def __init__(self, count: int, inputs: int, targets: int) -> None:
         super().__init__()
-        sizes = ((inputs, _HIDDEN), (_HIDDEN, _HIDDEN), (_HIDDEN, 3))
+        sizes = ((inputs, _HIDDEN), (_HIDDEN, _HIDDEN), (_HIDDEN, 3 * targets))
         self.weights = nn.ParameterList(0.6 * torch.randn(count, size, out) / size**0.5 for size, out in sizes)
         self.shifts = nn.ParameterList(torch.zeros(count, 1, out) for _, out in sizes)
 
@@ -182,5 +179,5 @@ class _Networks(nn.Module):
             here = torch.baddbmm(shift, here, weight)
             if level < len(self.weights) - 1:
                 here = torch.nn.functional.silu(here)
-        low, middle, high = here.sigmoid().unbind(dim=-1)  # in [0, 1] and in this order
+        low, middle, high = here.view(*here.shape[:-1], -1, 3).sigmoid().unbind(dim=-1)  # in [0, 1] and in this order
         return torch.stack([middle * low, middle, middle + (1 - middle) * high], dim=-1)

@@ -65,10 +65,33 @@ def write_report(
             figures={"Estimates": _estimates(result.estimates)},
             rows=result.estimates.to_dict("records"),
         ),
-        Section("Lattice spacings", rows=result.lattice.head(60).to_dict("records")),
+        Section(
+            "Thon rings",
+            "Defocus and astigmatism (Å, degrees) with standard errors, fitted to the rings of each micrograph where "
+            "these are visible. They count from the middle of the film, the recipe's defocus from the exit face.",
+            rows=result.rings.to_dict("records"),
+        ),
+        Section(
+            "Noise",
+            "Gain (counts per electron) and dose (e/Å²) from variance against mean, with 90 % intervals over all "
+            "transfer functions that fit, or why they cannot be told.",
+            rows=result.noise.to_dict("records"),
+        ),
+        Section(
+            "Lattice spacings",
+            "Medians over the strong peaks of all micrographs (Å). A deviation that all planes share is the pixel "
+            "size's.",
+            rows=result.spacings.to_dict("records"),
+        ),
+        Section("Lattice peaks", rows=result.lattice.head(40).to_dict("records")),
         Section("The calibrated recipe", code=result.recipe.to_yaml()),
     ]
+    without = "; ".join(f"{name}: {reason}" for name, reason in result.left_out.items())
     lead = f"{len(micrographs)} micrographs, none of them labelled. {result!r}"
+    if without:
+        lead += f" Left out: {without}."
+    if result.notes:
+        sections.insert(0, Section("What to know", "\n\n".join(result.notes)))
     return write_page(result.folder / "report.html", "Calibration", lead, sections, error=MicrographError)
 
 
@@ -131,7 +154,7 @@ def _estimates(table: pd.DataFrame) -> Figure:
     for axes, name in zip(figure.subplots(len(names), 1, squeeze=False)[:, 0], names, strict=True):
         rows = table[table["parameter"] == name]
         places = np.arange(len(rows))
-        colour = _AFTER if float(rows["share"].median()) < 0.7 else "0.6"
+        colour = _AFTER if float(rows["share"].median()) < 0.85 else "0.6"
         axes.vlines(places, rows["low"], rows["high"], color=colour, lw=2)
         axes.plot(places, rows["value"], "o", color=colour)
         axes.set_ylabel(name.rpartition(".")[2])
