@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from exitwave.core import MicrographError
 from exitwave.core.progress import Progress
-from exitwave.micrographs import find_micrographs, segment_folder
+from exitwave.micrographs import find_micrographs, read_all, segment_folder
+from exitwave.micrographs.calibration.features import too_small
 
 
 class Dark:
@@ -122,3 +123,15 @@ def test_sources(night: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MicrographError, match="cannot be written"):
         segment_folder(night, Dark(), tmp_path / "file", seed=1, pixel_size=1.0)
+
+
+def test_a_bad_file_does_not_stop_calibration_and_is_named(night: Path, tmp_path: Path) -> None:
+    images, failures = read_all(night, pixel_size=1.0, without=tmp_path / "night" / "more")
+    assert len(images) == 4
+    assert list(failures) == [str(night / "broken.dm4")]
+    images, failures = read_all([night / "image0.npy", night / "broken.dm4"], pixel_size=1.0)
+    assert (len(images), len(failures)) == (1, 1)
+    with pytest.raises(MicrographError, match="none of 6 files is a micrograph that can be used; broken.dm4"):
+        read_all(night)
+    assert too_small(images[0], 0.5) == ""
+    assert "its field spans 48 px of 2 Å" in too_small(images[0], 2.0)

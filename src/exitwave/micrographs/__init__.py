@@ -19,8 +19,10 @@ _HOMES = {
     "LogNormal": "sizes",
     "Predictor": "segmentation",
     "Segmentation": "segmentation",
+    "SizeTruth": "truth",
     "StrainField": "strain",
     "adapt": "adapt",
+    "agglomerates": "truth",
     "CTFFit": "rings",
     "NoiseStatistics": "noise",
     "OrientationMap": "orientation",
@@ -51,6 +53,7 @@ _HOMES = {
     "segment_folder": "batch",
     "separate": "instances",
     "size_histogram": "sizes",
+    "size_truth": "truth",
     "strain_field": "strain",
     "summarise": "summary",
     "write_coco": "exports",
@@ -92,6 +95,9 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "Batch",
     "summarise",
     "Estimate",
+    "size_truth",
+    "SizeTruth",
+    "agglomerates",
     "lattice_peaks",
     "plane_spacings",
     "bragg_filter",
@@ -133,6 +139,7 @@ if TYPE_CHECKING:
     from exitwave.micrographs.sizes import LogNormal, fit_lognormal, size_histogram
     from exitwave.micrographs.strain import StrainField, strain_field
     from exitwave.micrographs.summary import Estimate, summarise
+    from exitwave.micrographs.truth import SizeTruth, agglomerates, size_truth
 
 
 def __getattr__(name: str) -> Any:
