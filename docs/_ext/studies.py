@@ -18,7 +18,7 @@ SUMMARY = ("condition", "runs", "trained_on", "mean", "low", "high", "sd", "wors
 
 
 class Studies(Directive):
-    """One section for each study, in the order given, or for all that are not named elsewhere."""
+    """One section for each study, in the order given, or for all that are shipped."""
 
     has_content = True
     option_spec: ClassVar[dict[str, object]] = {"scale": directives.unchanged_required}
@@ -37,9 +37,9 @@ class Studies(Directive):
         section += nodes.paragraph(text=study.question)
         if study.reported:
             section += _labelled("Reported: ", study.reported)
-        for label, networks in (("the paper's scale", len(study.runs)), (f"scale {scale}", len(small.runs))):
-            count = f"{len(study.conditions if networks == len(study.runs) else small.conditions)} conditions"
-            section += _labelled(f"At {label}: ", f"{count}, {networks} networks.")
+        for label, one in (("the paper's scale", study), (f"scale {scale}", small)):
+            text = f"{len(one.conditions)} conditions, {len(one.runs)} networks."
+            section += _labelled(f"At {label}: ", text)
         home = RESULTS / f"{name}-{scale}"
         if not (home / "summary.csv").is_file():
             section += _labelled("Results: ", "this study was not run for this page.")

@@ -267,8 +267,10 @@ class Study(Spec):
         chosen = self.scales[scale]
         sets = {
             name: one.replace(
-                **{"changes": merged(one.changes, chosen.recipes), "share": one.share * chosen.structures}
-                | chosen.sets.get(name, {})
+                **merged(
+                    {"changes": merged(one.changes, chosen.recipes), "share": one.share * chosen.structures},
+                    chosen.sets.get(name, {}),
+                )
             )
             for name, one in self.sets.items()
         }
