@@ -113,7 +113,7 @@ def test_every_microscope_and_camera_makes_an_image(name: str | None, camera: st
     fields = {"defocus": 80.0, "detector": camera} | ({"microscope": name} if name else {})
     spec = Imaging.parse(fields)
     assert "microscope" not in spec.to_dict()
-    wave = ExitWave(torch.ones(1, 32, 40, dtype=torch.complex64), (0.2, 0.2), 300e3)
+    wave = ExitWave(torch.ones(1, 32, 40, dtype=torch.complex64), (0.2, 0.2), spec.lens_energy or 300e3)
     seen = image(wave, seed=3, spec=spec)
     drawn = Imaging.parse({key: value for key, value in seen.record.items() if key != "stream"})
     assert drawn.drawn

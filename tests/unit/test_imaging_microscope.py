@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from exitwave.core import Distribution, OpticsError, SpecError, Stream
-from exitwave.imaging import Imaging, Microscope, focal_spread
+from exitwave.dataset import Recipe
+from exitwave.dataset.records import draw_image
+from exitwave.imaging import Imaging, Microscope, focal_spread, image
 from exitwave.imaging.presets import MICROSCOPES
+from exitwave.scattering import ExitWave
 
 
 @pytest.mark.parametrize("name", MICROSCOPES)
@@ -67,6 +71,50 @@ def test_impossible_sessions_are_refused(wrong: dict[str, object]) -> None:
     given = {"times": [0.0, 1.0], "stream": Stream(1)} | wrong
     with pytest.raises(OpticsError, match="times rise"):
         Microscope().session(**given)  # type: ignore[arg-type]
+
+
+def test_images_of_a_recipe_share_the_session_of_their_structure() -> None:
+    spec = Imaging.parse(
+        {
+            "microscope": "corrected-300", "session": {"interval": {"uniform": [1, 3]}}, "contrast": 0.9,
+            "defocus": {"uniform": [-100, 100]}, "dose": 400.0,
+        }
+    )  # fmt: skip
+    assert Imaging.parse(spec.to_dict()) == spec
+    assert not spec.drawn
+    days = [
+        [draw_image(spec, Stream(1) / "structure" / day, index).imaging for index in range(6)] for day in range(25)
+    ]
+    for day in days:
+        assert all(one.drawn and one.contrast == 0.9 for one in day)
+        assert len({one.focal_spread for one in day}) == len({one.detector.gain for one in day}) == 1
+        assert len({one.defocus for one in day}) == len({one.aberrations.C12 for one in day}) == 6
+    assert len({day[0].focal_spread for day in days}) > 20
+    size = np.array([[one.aberrations.C21 for one in day] for day in days])
+    assert size.std(axis=1).mean() < 0.5 * size.mean(axis=1).std()  # a day differs less than days do
+    record = days[0][2].to_dict()
+    assert "session" not in record
+    assert Imaging.parse(record) == days[0][2]
+    assert spec.draw(Stream(3)).drawn
+    assert spec.replace(focal_spread=7.0).exposure(Stream(1), 0).focal_spread == 7.0
+    alone = spec.independent()
+    assert alone.session is None
+    assert alone.defocus == spec.defocus
+    assert alone.detector == Imaging().detector
+    with pytest.raises(SpecError, match="session has no microscope; name one beside it"):
+        Imaging.parse({"session": {"interval": 2.0}})
+
+
+def test_a_microscope_images_electrons_of_its_own_energy_only() -> None:
+    wave = ExitWave(torch.ones(1, 16, 16, dtype=torch.complex64), (0.2, 0.2), 300e3)
+    sentence = "one of 200 keV and the electrons have 300 keV; scatter at energy 200000"
+    with pytest.raises(OpticsError, match=sentence):
+        image(wave, seed=1, microscope="lab6-200")
+    recipe = Recipe.read("gold-on-carbon").to_dict() | {"images": {"microscope": "lab6-200"}}
+    with pytest.raises(SpecError, match=sentence):
+        Recipe.parse(recipe)
+    assert Recipe.parse(recipe | {"scattering": {"energy": 200e3}}).images.spec.lens_energy == 200e3
+    assert "lens_energy" not in Imaging().to_dict()
 
 
 def test_a_session_is_numbers_where_the_specimen_drifts() -> None:

@@ -34,7 +34,7 @@ def drawn_values(
     sections = [
         ("structures", recipe.structures.spec, [record["structure"] for record in structures]),
         ("scattering", recipe.scattering, [record["scattering"] for record in structures]),
-        ("images", recipe.images.spec, list(images)),
+        ("images", recipe.images.spec.independent(), list(images)),
     ]
     for key, spec, records in sections:
         if isinstance(spec, MixedFamilies):

@@ -103,9 +103,12 @@ def draw_structure(recipe: Recipe, index: int) -> StructureRecord:
 
 
 def draw_image(imaging: Imaging, structure: Stream, index: int) -> ImageRecord:
-    """Return the record of image number ``index`` of the structure whose stream is ``structure``."""
+    """Return the record of image number ``index`` of the structure whose stream is ``structure``.
+
+    Where images are taken in sessions, those of one structure are of one session, ``structure / "session"``.
+    """
     stream = structure / "image" / index
-    return ImageRecord(imaging.draw(stream / "draw"), stream)
+    return ImageRecord(imaging.exposure(structure / "session", index).draw(stream / "draw"), stream)
 
 
 def geometry_identity(record: Mapping[str, Any]) -> str:

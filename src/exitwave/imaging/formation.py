@@ -49,7 +49,8 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     Raises
     ------
     OpticsError
-        If the wave is not complex (configurations, y, x), or lacks the structure that ``plasmons`` need.
+        If the wave is not complex (configurations, y, x), lacks the structure that ``plasmons`` need, or has another
+        energy than the microscope.
     """
     array = wave.array
     if array.ndim != 3 or not array.is_complex():
@@ -57,6 +58,8 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     spectra = Spectra(torch.fft.fft2(array.to(torch.complex64), norm="forward"), wave.sampling, wave.energy)
     if isinstance(specs, Conditions):
         return _formed(spectra, specs)
+    for spec in specs:
+        spec.check_energy(wave.energy)
     images = _of_specs(spectra, specs)
     lossy = [index for index, spec in enumerate(specs) if spec.plasmons is not None]
     if lossy:

@@ -39,7 +39,7 @@ class Microscope(Named):
     Parameters
     ----------
     energy
-        eV.
+        eV; waves of another energy are refused.
     chromatic
         C_c, Å.
     energy_spread
@@ -66,7 +66,7 @@ class Microscope(Named):
     Examples
     --------
     >>> scope = Microscope(energy=200e3, chromatic="1.2 mm", energy_spread=[0.7, 0.9], aberrations={"C30": "0.5 mm"})
-    >>> fields = scope.fields(seed=1)
+    >>> fields = scope.fields()
     >>> sorted(fields["focal_spread"]), fields["aberrations"]["C30"]
     (['empirical'], 5000000.0)
     """
@@ -99,18 +99,15 @@ class Microscope(Named):
         of_gun = focal_spread(cc, number(self.energy_spread), self.energy)
         return sqrt(of_gun**2 + (cc * number(self.instability)) ** 2)
 
-    def fields(self, seed: int = 0) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """Return the imaging fields that the microscope stands for: distributions where it holds distributions.
 
-        Parameters
-        ----------
-        seed
-            Of the draws that stand for the distribution of the focal spread, which has no name of its own.
+        That of the focal spread has no name of its own; 64 values stand for it, which the microscope alone decides.
         """
         parts = [getattr(self, name) for name in _FOCAL_PARTS]
         spread: Any = None
         if any(isinstance(part, Distribution) for part in parts):
-            stream = Stream(seed) / "focal spread"
+            stream = Stream(0) / "focal spread"
             drawn = (self.draw(stream / index) for index in range(_DRAWS))
             spread = {"empirical": sorted(round(one.spread(), 3) for one in drawn)}
         else:
@@ -118,7 +115,7 @@ class Microscope(Named):
         data = self.to_dict()
         kept = ("aberrations", "convergence", "aperture", "contrast", "vibration", "drift", "detector")
         angle = {"drift_angle": {"uniform": [-180.0, 180.0]}} if self.drift != 0 else {}
-        return {"focal_spread": spread} | {name: data[name] for name in kept} | angle
+        return {"focal_spread": spread, "lens_energy": self.energy} | {name: data[name] for name in kept} | angle
 
     def session(
         self,

@@ -250,10 +250,10 @@ def _fill(means, key, table0, first0, table1, first1, table2, first2, counts):  
             found += low >= (np.float32(1.0) - left[i]) * np.float32(2.0**25) - np.float32(4.0)
         for j in range(found):
             i = hits[j]
-            low = np.float64(words[i] & np.uint64(0x1FFFFFF))
-            u = (low + unit(mix(word3 + np.uint64(start + i) * gamma))) * 2.0**-25
+            part = np.float64(words[i] & np.uint64(0x1FFFFFF))
+            u = (part + unit(mix(word3 + np.uint64(start + i) * gamma))) * 2.0**-25
             rest = np.float64(left[i])
-            term = 1.0
+            term = np.float64(1.0)
             for k in range(9, 0, -1):  # exp(-rest) to 1e-15
                 term = 1.0 - rest * (1.0 / k) * term
             total = term

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from exitwave.core import Distribution, Number, Spec
+from exitwave.core import Distribution, Number, OpticsError, Spec, SpecError, Stream
 from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.detector import Detector
 from exitwave.imaging.losses import Plasmons
 from exitwave.imaging.microscope import Microscope
 from exitwave.imaging.presets import MICROSCOPES, preset
+from exitwave.imaging.session import Session
 
 __all__ = ["Imaging"]
+
+_OPTIONAL = ("lens_energy", "session")  # left out of records that have none
 
 
 class Imaging(Spec):
@@ -21,7 +24,7 @@ class Imaging(Spec):
 
     A mapping may have a ``microscope`` (a :class:`~exitwave.imaging.Microscope`, a mapping of its fields, or the name
     of one), which sets sensible distributions wherever it is not contradicted; the spec then holds these, not the
-    microscope.
+    microscope. With a ``session`` beside it, images of one structure are taken in one session at it.
 
     Parameters
     ----------
@@ -55,6 +58,11 @@ class Imaging(Spec):
         The camera, or the name of a preset.
     median
         Width in pixels of the median filter on the counts: 1 (none) or 3.
+    lens_energy
+        Beam energy that the lens's numbers belong to, eV: waves of another energy are refused; null: any.
+    session
+        What the images of one structure share (:class:`~exitwave.imaging.Session`); null: nothing. A drawn image has
+        none, since its fields say what it was.
 
     Examples
     --------
@@ -81,6 +89,9 @@ class Imaging(Spec):
         int | Distribution, Number("a width of a median filter", "px", at_least=1, at_most=3, whole=True)
     ] = 1
 
+    lens_energy: Annotated[float, Number("an energy", "eV", above=0, fixed=True)] | None = None
+    session: Session | None = None
+
     @model_validator(mode="before")
     @classmethod
     def _of_microscope(cls, data: Any) -> Any:
@@ -91,8 +102,66 @@ class Imaging(Spec):
                 if not isinstance(given, dict):
                     given = preset(str(given), MICROSCOPES, "microscope")
                 given = Microscope.parse(given, "microscope")
-            return given.fields() | fields
+            follow = given.fields()
+            if isinstance(fields.get("session"), dict):
+                keys = [name for name in follow if name not in fields and name != "lens_energy"]
+                fields["session"] = {"keys": keys} | fields["session"] | {"microscope": given.to_dict()}
+            return follow | fields
+        if isinstance(data, dict) and isinstance(data.get("session"), dict) and "microscope" not in data["session"]:
+            raise SpecError("session has no microscope; name one beside it, as in microscope: corrected-300.")
         return data
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        return {name: value for name, value in data.items() if value is not None or name not in _OPTIONAL}
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the spec holds numbers only, those of one exposure."""
+        return self.session is None and super().drawn
+
+    def draw(self, stream: Stream) -> Self:
+        """Return the spec with every distribution replaced by a draw; of a session, its first exposure."""
+        if self.session is not None:
+            return self.exposure(stream / "session", 0).draw(stream)
+        return super().draw(stream)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the spec with some fields changed, which a session then no longer decides."""
+        if self.session is not None and "session" not in changes:
+            kept = tuple(name for name in self.session.keys if name not in changes)
+            changes["session"] = self.session.replace(keys=kept)
+        return super().replace(**changes)
+
+    def exposure(self, session: Stream, index: int) -> Self:
+        """Return what exposure number ``index`` of the session that a stream decides has in place of its session.
+
+        Examples
+        --------
+        >>> from exitwave.core import Stream
+        >>> spec = Imaging.parse({"microscope": "team-0.5", "session": {"interval": 1.0}, "dose": 100.0})
+        >>> day = [spec.exposure(Stream(1), index) for index in range(3)]
+        >>> len({one.focal_spread for one in day}), len({one.aberrations.C12 for one in day})
+        (1, 3)
+        """
+        return self if self.session is None else self.replace(session=None, **self.session.exposure(session, index))
+
+    def independent(self) -> Self:
+        """Return the spec of what is drawn for every image alone: fields that a session decides at their defaults."""
+        if self.session is None:
+            return self
+        return type(self)(
+            **{name: getattr(self, name) for name in self.model_fields_set - {*self.session.keys, "session"}}
+        )
+
+    def check_energy(self, energy: float) -> None:
+        """Raise OpticsError if electrons of ``energy`` eV are not those that the lens's numbers belong to."""
+        if self.lens_energy is not None and abs(energy / self.lens_energy - 1) > 0.01:
+            raise OpticsError(
+                f"the microscope is one of {self.lens_energy / 1e3:g} keV and the electrons have {energy / 1e3:g} keV;"
+                f" scatter at energy {self.lens_energy:g}, or choose a microscope of {energy / 1e3:g} keV."
+            )
 
     @classmethod
     def named(cls, microscope: str, **fields: Any) -> Imaging:
