@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from exitwave.imaging import Aberrations, Conditions, Imaging, intensities, transfer_function
+from exitwave.core import Stream
+from exitwave.imaging import Aberrations, Conditions, Detector, Imaging, expose, intensities, transfer_function
 from exitwave.imaging.aberrations import ORDERS, angles, chi, coefficients
 from exitwave.imaging.coherence import temporal_envelope
 from exitwave.imaging.detector import spread
+from exitwave.imaging.modes import focal_grid
 from exitwave.imaging.transfer import lens_planes
 from exitwave.scattering import scatter
 from exitwave.scattering.electron import wavelength
@@ -177,6 +179,53 @@ def test_five_atoms_of_kirkland() -> None:
     assert seen.max() == pytest.approx(1.0308, abs=0.002)
     columns = np.round(x / 50 * 512).astype(int)
     np.testing.assert_allclose(seen[256, columns], [0.9486, 0.8973, 0.8908, 0.8011, 0.7243], atol=0.004)
+
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_images_and_gradients_of_a_device_are_those_of_the_definition(device: str) -> None:
+    """By every way to sum on the device: fused without gradients, waves with them, foci with one to the spread."""
+    wave = weak(0.6, (48, 64))
+    spec = Imaging(defocus=60.0, focal_spread=12.0, aberrations="team", convergence=0.3, contrast=0.9, aperture=30.0)
+    rows = torch.zeros(48, 64)
+    foci, weights = focal_grid(12.0)
+    for focus, weight in zip(foci, weights, strict=True):
+        shifted = spec.replace(defocus=60.0 + 12.0 * float(focus), focal_spread=0.0, convergence=0.0)
+        rows += float(weight) * intensities(wave, [shifted])[0]
+    still = spec.replace(convergence=0.0)
+    wave.array = wave.array.to(device)
+    found = [intensities(wave, [still])[0]]
+    for name in ("coefficients", "focal_spread", "contrast"):
+        conditions = Conditions.of([still], device)
+        getattr(conditions, name).requires_grad_(True)
+        found.append(intensities(wave, conditions)[0])
+        found[-1].square().sum().backward()
+        gradient = getattr(conditions, name).grad
+        assert gradient.device.type == device
+        assert bool(torch.isfinite(torch.view_as_real(gradient) if gradient.is_complex() else gradient).all())
+        assert bool((gradient != 0).any())
+    for one in found:
+        assert one.device.type == device
+        assert one.dtype == torch.float32
+        assert float((one.detach().cpu() - rows).std()) < 0.01 * float(rows.std())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_cameras_expose_on_a_device(device: str) -> None:
+    camera = Detector(c1=1.0, c2=0.1, gain=10.0, read_noise=3.0, offset=50.0, flat_field=0.01, xrays=1e-3,
+                      hot_pixels=1e-3, dead_pixels=1e-3)  # fmt: skip
+    spec = Imaging(dose=400.0, detector=camera, median=3)
+    flat = torch.ones(2, 256, 256, device=device)
+    first, again = (expose(flat, [spec] * 2, [Stream(1) / "a", Stream(1) / "b"], 0.04) for _ in range(2))
+    assert first.device.type == device
+    assert torch.equal(first, again)
+    assert not torch.equal(first[0], first[1])
+    assert float(first.mean()) == pytest.approx(210.0, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["defocus", "C12", "C30", "focal_spread", "convergence", "contrast"])

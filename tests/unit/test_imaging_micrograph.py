@@ -35,6 +35,23 @@ def test_finer_pixels_interpolate() -> None:
     np.testing.assert_allclose(fine.array[50, 20:-20], expected[20:-20], atol=0.01)
 
 
+def test_binning_adds_counts_and_cropping_keeps_them() -> None:
+    image = Micrograph(np.arange(35.0).reshape(5, 7), 0.2, name="a")
+    binned = image.binned(2)
+    np.testing.assert_array_equal(binned.array, [[16, 24, 32], [72, 80, 88]])
+    assert binned.pixel_size == pytest.approx(0.4)
+    assert Micrograph(image.array, None).binned(2).pixel_size is None
+    part = image.cropped(1, 2, 3, 4)
+    np.testing.assert_array_equal(part.array, image.array[1:4, 2:6])
+    assert (part.name, part.pixel_size) == ("a", 0.2)
+    for factor in (0, 6, 1.5):
+        with pytest.raises(MicrographError, match="whole number from 1 to 5"):
+            image.binned(factor)  # type: ignore[arg-type]
+    for box in ((-1, 0, 2, 2), (0, 0, 0, 2), (3, 0, 3, 2), (0, 6, 1, 2)):
+        with pytest.raises(MicrographError, match="lies within the 5 × 7"):
+            image.cropped(*box)
+
+
 def test_the_power_spectrum_peaks_at_the_period() -> None:
     spectrum = waves(2.5, 0.2).power_spectrum()
     frequency, power = spectrum.radial()

@@ -31,7 +31,7 @@ from exitwave.labels import (
     planar_faults,
     rule,
 )
-from exitwave.scattering import ExitWave, Scattering
+from exitwave.scattering import ExitWave, Scattering, scatter
 from exitwave.structure import Body, Crystal, Scene, Sphere, Structure, Volume
 from exitwave.structure.prefabs import decahedron, faulted
 
@@ -182,6 +182,26 @@ def test_fringes_are_the_planes_of_the_lattice() -> None:
     damping = np.exp(-2 * pi**2 * 0.0896**2 / 2.3546**2)
     assert found.amplitude == pytest.approx(2 * 6.52616e-4 * 19.06 * damping * 4 / 3 * 14, rel=0.12)
     assert fringes(wave_of(ball(zone, 14)), finest=2.5)[0].amplitude < 0.1
+
+
+def test_fringes_fade_as_atoms_vibrate() -> None:
+    wave = wave_of(ball(Crystal("Au").oriented((1, 1, 0)), 12))
+    still = fringes(replace(wave, record={"thermal": False}))[0]
+    atoms = grain(wave)
+    wide = replace(wave, structure=replace(atoms, thermal=np.full(len(atoms), 0.2)))
+    assert fringes(wide)[0].amplitude == pytest.approx(
+        still.amplitude * np.exp(-2 * pi**2 * 0.04 / still.spacing**2), rel=1e-6
+    )
+    warm, hot = (fringes(replace(wave, record={"temperature": t}))[0].amplitude for t in (300.0, 900.0))
+    assert warm == pytest.approx(fringes(wave)[0].amplitude)
+    assert hot < warm < still.amplitude
+
+
+def test_labels_stand_where_particles_are_under_a_tilted_beam() -> None:
+    atoms = Scene([ball(Crystal("Au"), 8, (20, 20, 10))], (40, 40, 60), 1.5).build(seed=1)
+    wave = scatter(atoms, sampling=0.25, thermal=False, tilt_x=60.0)
+    y, x = np.nonzero(label(wave, "phase")["phase"])
+    assert (y.mean() * 0.25, x.mean() * 0.25) == pytest.approx((20.0, 20.0), abs=0.5)  # not 50 Å · 0.06 = 3 Å aside
 
 
 def test_lattice_and_orientation_maps() -> None:

@@ -154,6 +154,55 @@ class Micrograph:
         array = np.asarray(columns @ np.asarray(rows @ self.array).T).T
         return replace(self, array=array.astype(np.float32), pixel_size=float(pixel_size))
 
+    def binned(self, factor: int) -> Micrograph:
+        """Return the image with blocks of ``factor`` × ``factor`` pixels added up; what is left at the edges goes.
+
+        Added, not averaged: electrons stay electrons, and shot noise stays Poisson.
+
+        Raises
+        ------
+        MicrographError
+            If the factor is no whole number from 1 to the shorter side.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Micrograph(np.ones((64, 49)), pixel_size=0.2).binned(2)
+        Micrograph(32 × 24 px, 0.4 Å/px)
+        """
+        rows, columns = self.shape
+        if isinstance(factor, bool) or factor != int(factor) or not 1 <= factor <= min(rows, columns):
+            raise MicrographError(
+                f"the factor is {factor}; a binning is a whole number from 1 to {min(rows, columns)}, the image's side."
+            )
+        factor = int(factor)
+        height, width = rows // factor, columns // factor
+        blocks = self.array[: height * factor, : width * factor].reshape(height, factor, width, factor)
+        size = None if self.pixel_size is None else self.pixel_size * factor
+        return replace(self, array=blocks.sum((1, 3), dtype=np.float64).astype(np.float32), pixel_size=size)
+
+    def cropped(self, top: int, left: int, height: int, width: int) -> Micrograph:
+        """Return a part of the image, in pixels from its top left corner.
+
+        Raises
+        ------
+        MicrographError
+            If the part reaches beyond the image or is empty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Micrograph(np.ones((64, 48)), pixel_size=0.2).cropped(8, 0, 32, 40)
+        Micrograph(32 × 40 px, 0.2 Å/px)
+        """
+        rows, columns = self.shape
+        if min(top, left) < 0 or min(height, width) < 1 or top + height > rows or left + width > columns:
+            raise MicrographError(
+                f"the part is {height} × {width} px from row {top}, column {left}; "
+                f"it lies within the {rows} × {columns} px of the image."
+            )
+        return replace(self, array=self.array[top : top + height, left : left + width])
+
     def power_spectrum(self, window: bool = True) -> PowerSpectrum:
         """Return the power spectrum of the image less its mean.
 

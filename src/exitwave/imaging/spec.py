@@ -158,9 +158,10 @@ class Imaging(Spec):
     def check_energy(self, energy: float) -> None:
         """Raise OpticsError if electrons of ``energy`` eV are not those that the lens's numbers belong to."""
         if self.lens_energy is not None and abs(energy / self.lens_energy - 1) > 0.01:
+            lens, beam = self.lens_energy / 1e3, energy / 1e3
             raise OpticsError(
-                f"the microscope is one of {self.lens_energy / 1e3:g} keV and the electrons have {energy / 1e3:g} keV;"
-                f" scatter at energy {self.lens_energy:g}, or choose a microscope of {energy / 1e3:g} keV."
+                f"the microscope is one of {lens:g} keV and the electrons have {beam:g} keV; "
+                f"scatter at energy {self.lens_energy:g}, or choose a microscope of {beam:g} keV."
             )
 
     @classmethod

@@ -16,7 +16,7 @@ from exitwave.labels.base import Covering, field_box, particles
 from exitwave.labels.instances import cover, thickest_grain
 from exitwave.scattering.electron import SCATTERING_CONSTANT, interaction_parameter
 from exitwave.scattering.parametrization import parametrization
-from exitwave.scattering.thermal import rms_displacement
+from exitwave.scattering.thermal import amplitudes
 
 if TYPE_CHECKING:
     from exitwave.scattering import ExitWave
@@ -58,8 +58,8 @@ class Fringes:
 def fringes(wave: ExitWave, finest: float = 1.0) -> list[Fringes]:
     r"""Return the strongest lattice fringes of every grain of every particle.
 
-    In the kinematic phase of a grain's atoms at rest, with f_e and the Debye–Waller factor of each element, the
-    beam of greatest
+    In the kinematic phase of a grain's atoms at rest, with f_e and the Debye–Waller factor of each element (of the
+    structure's amplitudes, where it has any, else of the temperature of scattering), the beam of greatest
 
     .. math:: a = \frac{2}{A}\,\sigma_e\frac{h^2}{2\pi m_0 e} \Bigl|\sum_j f_j(k)\,
               e^{-2\pi^2u_j^2k^2}\,e^{-2\pi\mathrm i\mathbf k\cdot\mathbf r_j}\Bigr|
@@ -90,11 +90,19 @@ def fringes(wave: ExitWave, finest: float = 1.0) -> list[Fringes]:
     for index, particle in enumerate(particles(wave)):
         for grain in np.unique(particle.grains):
             part = particle.select(particle.grains == grain)
-            result.append(_strongest(part, box, wave.energy, finest, index + 1))
+            result.append(_strongest(part, box, wave, finest, index + 1))
     return result
 
 
-def _strongest(part: Structure, box: tuple[float, float], energy: float, finest: float, number: int) -> Fringes:
+def _squares(part: Structure, wave: ExitWave) -> NDArray[np.float64]:
+    """Return the mean squared displacement of every atom per axis as it was in scattering, Å²."""
+    if not wave.record.get("thermal", True):
+        return np.zeros(len(part))
+    temperature = float(wave.record.get("temperature", 300.0))
+    return np.asarray(amplitudes(part.numbers, part.thermal, temperature), dtype=np.float64) ** 2
+
+
+def _strongest(part: Structure, box: tuple[float, float], wave: ExitWave, finest: float, number: int) -> Fringes:
     positions = unwrapped(part.positions, box)
     positions[:, :2] -= positions[:, :2].min(0)
     size = [fft.next_fast_len(int((extent + 2 * _COARSEST) / _STEP), real=True) for extent in positions.max(0)[1::-1]]
@@ -102,14 +110,13 @@ def _strongest(part: Structure, box: tuple[float, float], energy: float, finest:
     k = np.hypot(rows, columns)
     spectrum = np.zeros(k.shape, dtype=np.complex128)
     factors = parametrization("lobato")
+    squares = _squares(part, wave)
     cover = np.zeros(size)
     for kind in np.unique(part.numbers):
         own = projected_density(positions[part.numbers == kind], size, (_STEP, _STEP), 0.0)
         cover += own
-        damped = factors.scattering_factor(int(kind), k) * np.exp(
-            -2 * np.pi**2 * rms_displacement(int(kind)) ** 2 * k**2
-        )
-        spectrum += fft.rfft2(own) * damped
+        damping = np.exp(-2 * np.pi**2 * squares[part.numbers == kind].mean() * k**2)
+        spectrum += fft.rfft2(own) * factors.scattering_factor(int(kind), k) * damping
     spectrum /= np.sinc(rows * _STEP) ** 2 * np.sinc(columns * _STEP) ** 2  # atoms were shared out between pixels
     blur = np.exp(-2 * np.pi**2 * 1.5**2 * k**2)
     thickness = atomic_volume(part.positions, box) * fft.irfft2(fft.rfft2(cover) * blur, s=size)
@@ -118,7 +125,9 @@ def _strongest(part: Structure, box: tuple[float, float], energy: float, finest:
     peak = (k >= 1 / _COARSEST) & (k <= 1 / finest) & (strength == maximum_filter(strength, 3, mode="wrap"))
     strength = np.where(peak, strength, 0.0)
     i, j = np.unravel_index(int(strength.argmax()), strength.shape)
-    amplitude = 2 * interaction_parameter(energy) * SCATTERING_CONSTANT * float(strength[i, j]) / max(area, _STEP**2)
+    amplitude = (
+        2 * interaction_parameter(wave.energy) * SCATTERING_CONSTANT * float(strength[i, j]) / max(area, _STEP**2)
+    )
     y, x = float(rows[i, 0]), float(columns[j])
     return Fringes(
         particle=number,

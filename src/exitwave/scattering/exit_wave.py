@@ -131,8 +131,9 @@ class ExitWave:
         return replace(self, array=cropped(self.array), particle=particle, sampling=pixel)
 
     def propagate(self, distance: float) -> ExitWave:
-        """Return the wave after ``distance`` Å of vacuum (before it, where negative)."""
-        along_y, along_x = Beam(self.energy).propagator(self.grid, distance)
+        """Return the wave after ``distance`` Å of vacuum (before it, where negative), along a tilted beam too."""
+        tilt = (float(self.record.get("tilt_y", 0.0)), float(self.record.get("tilt_x", 0.0)))
+        along_y, along_x = Beam(self.energy, tilt).propagator(self.grid, distance)
         factor = torch.as_tensor(along_y[:, None] * along_x[None, :])
 
         def moved(array: torch.Tensor) -> torch.Tensor:
