@@ -23,7 +23,7 @@ from exitwave.learning import Network, particle_f1
 from exitwave.learning.resample import resample_images
 from exitwave.micrographs import labelled_pairs
 
-ORANGE, BLUE, NEAREST, LOOKED = "#d55e00", "#56b4e9", 3, 400
+ORANGE, BLUE, NEAREST, LOOKED = "#d55e00", "#56b4e9", 3, 240
 EDGES = np.arange(0.0, 1.25, 0.025)
 
 
