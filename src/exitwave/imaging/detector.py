@@ -100,7 +100,9 @@ class Detector(Named):
     Source
     ------
     The role of the MTF in quantitative contrast: A. Thust, Phys. Rev. Lett. 102, 220801 (2009). Signal and noise
-    transfer of scintillators: R. R. Meyer and A. I. Kirkland, Microsc. Res. Tech. 49, 269 (2000).
+    transfer of scintillators: R. R. Meyer and A. I. Kirkland, Microsc. Res. Tech. 49, 269 (2000). Transfer functions
+    drawn in training for scintillator cameras: M. H. L. Larsen et al., arXiv:2302.12629 (2023). The numbers of the
+    presets are chosen for training; they are no measurement of a product.
 
     Examples
     --------

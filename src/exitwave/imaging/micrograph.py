@@ -173,7 +173,7 @@ class Micrograph:
         rows, columns = self.shape
         if isinstance(factor, bool) or factor != int(factor) or not 1 <= factor <= min(rows, columns):
             raise MicrographError(
-                f"the factor is {factor}; a binning is a whole number from 1 to {min(rows, columns)}, the image's side."
+                f"the factor is {factor}; it is a whole number from 1 to {min(rows, columns)}, the smaller side."
             )
         factor = int(factor)
         height, width = rows // factor, columns // factor

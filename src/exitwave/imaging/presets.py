@@ -48,7 +48,8 @@ ABERRATIONS: dict[str, dict[str, Any]] = {
 DETECTORS: dict[str, dict[str, Any]] = {
     # Counts every electron in the pixel it hits.
     "ideal": {},
-    # A scintillator coupled to a CCD or CMOS sensor, spread over the range of published transfer functions.
+    # A scintillator coupled to a CCD or CMOS sensor. A transfer function with ranges of its parameters, for training:
+    # M. H. L. Larsen et al., arXiv:2302.12629 (2023).
     "scintillator": {
         "c1": {"uniform": [0.95, 1.0]}, "c2": {"uniform": [0.0, 0.1]},
         "c3": {"uniform": [0.5, 0.6]}, "c4": {"uniform": [2.0, 3.0]},
@@ -78,8 +79,10 @@ DETECTORS: dict[str, dict[str, Any]] = {
     # A sensor that localises and counts single electrons.
     "counting": {"c1": 1.0, "c2": {"uniform": [0.4, 0.6]}, "c3": 0.7, "c4": 2.0, "noise_flatness": 1.0},
 }  # fmt: skip
-"""Typical cameras, as ranges for training and not as calibrations of any product: ``ideal``, ``scintillator``,
-``ccd``, ``cmos``, ``direct``, ``counting``."""
+"""Kinds of cameras: ``ideal``, ``scintillator``, ``ccd``, ``cmos``, ``direct``, ``counting``.
+
+Their numbers are round and chosen for training: none is a measurement of a product. Where the camera is known, give
+what was measured on it (a knife edge gives c1 to c4, a flat exposure gain and noise)."""
 
 MICROSCOPES: dict[str, dict[str, Any]] = {
     # Corrected for spherical and chromatic aberration; focal spread as in the published training sets.
