@@ -131,7 +131,7 @@ def test_a_bad_file_does_not_stop_calibration_and_is_named(night: Path, tmp_path
     assert list(failures) == [str(night / "broken.dm4")]
     images, failures = read_all([night / "image0.npy", night / "broken.dm4"], pixel_size=1.0)
     assert (len(images), len(failures)) == (1, 1)
-    with pytest.raises(MicrographError, match="none of 6 files is a micrograph that can be used; broken.dm4"):
+    with pytest.raises(MicrographError, match="none of 6 files is a micrograph that can be used; broken"):
         read_all(night)
     assert too_small(images[0], 0.5) == ""
     assert "its field spans 48 px of 2 Å" in too_small(images[0], 2.0)

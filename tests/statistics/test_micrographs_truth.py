@@ -22,6 +22,7 @@ def data(tmp_path_factory):
             "field": 76.8,
             "particles": {"material": "Au", "count": {"integers": [2, 3]}, "radius": {"uniform": [8, 12]}},
             "arrangement": "raft",
+            "position": [38.4, 38.4],  # nothing is cut by the border
             "film": {"material": "a-C", "thickness": 10},
         },
         scattering={"sampling": 0.6, "slice_thickness": 10.0, "particle_wave": False},
@@ -57,7 +58,7 @@ class Maps:
 def test_sizes_and_counts_are_true(data, head) -> None:
     """What is asked of a network: mean diameter within 3 %, count within 5 % where the lattice is visible."""
     found = size_truth(Maps(data, head, noise=1.0), data, seed=1, per_group=4, clean=False)
-    assert found.particles >= 16
+    assert found.visible >= 8
     assert abs(found.mean_diameter_error) < 0.03
     assert abs(found.count_error) < 0.05
     assert found.merged == 0

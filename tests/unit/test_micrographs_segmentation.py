@@ -353,3 +353,15 @@ def test_nothing_that_a_distance_head_says_ends_the_measurement(seed: int) -> No
     rough = np.random.default_rng(seed).normal(size=(2, 48, 48)).cumsum(axis=1)
     found = separate(rough[0] > 0, depth=np.clip(rough[1], 0, None))  # no depth at all in half of the particles
     assert np.array_equal(found > 0, rough[0] > 0)
+
+
+def test_heads_that_have_learnt_nothing_are_passed_over() -> None:
+    """Flat within particles, as of a network that was trained too shortly: the mask's own necks tell."""
+    dumbbell = disc(100, 60, 40) | disc(100, 135, 40)
+
+    class Flat(Dark):
+        def predict_maps(self, array: NDArray[np.float32], pixel_size: float) -> dict[str, NDArray[np.float32]]:
+            seen = np.where(dumbbell, 0.9, 0.1).astype(np.float32)
+            return {"probability": seen, "distance": 5.5 * seen, "boundary": 0.5 * seen}
+
+    assert len(segment(micrograph(dumbbell), Flat())) == 2

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor", "Segmentation", "segment"]
 
-_HEAD_SMOOTHING = 1.5  # Å, as wide as half of the outline that a boundary head learns
+_DISTANCE_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 _HEAD_NECK = 2 / 3
+_LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
 
 
 class Predictor(Protocol):
@@ -179,18 +180,26 @@ def _maps(
 def _depth(
     mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
 ) -> NDArray[np.floating] | None:
-    """Return the distance to the particles' own outlines in pixels, where a head knows of these."""
+    """Return the distance to the particles' own outlines in pixels, where a head knows of these, else None."""
+    if not mask.any():
+        return None
+    inside = distance_transform_edt(mask)
     if "distance" in maps:
-        return _smoothed(maps["distance"], mask, pixel_size) / pixel_size
+        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
+        # one that has not learnt its task is flat within particles
+        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
+            return depth
     if "boundary" in maps:
-        edge = _smoothed(maps["boundary"], np.ones_like(mask), pixel_size)
-        return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
+        edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
+        rim = mask & (inside * pixel_size <= 2.0)
+        deep = mask & (inside * pixel_size > 5.0)
+        if not deep.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
+            return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
     return None
 
 
-def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], pixel_size: float) -> NDArray[np.float64]:
+def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
     """Return a head's map within the mask, smoothed there: its noise would part and join particles."""
-    width = _HEAD_SMOOTHING / pixel_size
     inside = gaussian_filter(mask.astype(np.float64), width)
     smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
     return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)

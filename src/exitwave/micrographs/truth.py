@@ -46,13 +46,13 @@ images:
 """
 
 
-def agglomerates(structures: int = 40, per_structure: int = 2, *, seed: int, **sections: Any) -> Recipe:
+def agglomerates(count: int = 40, per_structure: int = 2, *, seed: int, **sections: Any) -> Recipe:
     """Return the recipe of agglomerates that sizes are tested on: gold that touches and overlaps, on carbon.
 
     Parameters
     ----------
-    structures, per_structure
-        How many, and images of each.
+    count, per_structure
+        How many structures, and images of each.
     seed
         Of the recipe.
     **sections
@@ -64,7 +64,7 @@ def agglomerates(structures: int = 40, per_structure: int = 2, *, seed: int, **s
     'agglomerates'
     """
     data = Recipe.from_yaml(_AGGLOMERATES).model_dump(mode="json", exclude_unset=True)
-    data["structures"]["count"], data["images"]["per_structure"] = structures, per_structure
+    data["structures"]["count"], data["images"]["per_structure"] = count, per_structure
     for name, changes in sections.items():
         data[name] |= changes
     layers = [{"rule": "instances", **({"layer": n} if n else {})} for n in range(_LAYERS)]
