@@ -89,7 +89,8 @@ figure
 # A session at a microscope
 # -------------------------
 # An instrument in its maker's numbers turns into distributions of imaging conditions. In one session what the day's
-# alignment left of the aberrations wanders slowly.
+# alignment left of the aberrations wanders slowly. A recipe takes the images of every structure in a session of its
+# own with ``images: {microscope: corrected-300, session: {interval: 2}}``.
 
 scope = Microscope(energy=300e3, chromatic="1.4 mm", energy_spread=[0.7, 0.9], aberrations="residual")
 day = scope.session([0, 2, 30, 60], xw.core.Stream(7))

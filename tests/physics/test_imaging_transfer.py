@@ -17,7 +17,7 @@ from exitwave.imaging.coherence import temporal_envelope
 from exitwave.imaging.detector import spread
 from exitwave.imaging.modes import focal_grid
 from exitwave.imaging.transfer import lens_planes
-from exitwave.scattering import scatter
+from exitwave.scattering import ExitWave, scatter
 from exitwave.scattering.electron import wavelength
 from exitwave.structure import Structure
 
@@ -58,6 +58,23 @@ def test_zeros_of_defocus_alone(defocus: float, zeros: list[float]) -> None:
     phase = along_x(Aberrations(), defocus, 300e3, np.array(zeros))
     np.testing.assert_allclose(np.sin(phase), 0, atol=2e-3)
     np.testing.assert_allclose(-phase / pi, [1, 2, 3, 4], atol=1e-3)
+
+
+def test_free_space_widens_beams_and_images_gratings_again() -> None:
+    """A Gaussian beam of 1.5 Å after 200 Å at 300 kV, and Talbot's distance 2 d²/λ of gold 200."""
+    x = (np.arange(512) - 256) * 0.1
+    beam = torch.from_numpy(np.exp(-(x[:, None] ** 2 + x**2) / 1.5**2)).to(torch.complex128)[None]
+    far = ExitWave(beam, (0.1, 0.1), 300e3).propagate(200.0).array[0].abs().square().numpy()
+    width = 2 * np.sqrt((far * x**2).sum() / far.sum())  # 1/e of the amplitude
+    assert width == pytest.approx(1.717022, abs=2e-6)
+    length = 16 * 2.0391
+    phase = 0.4 * np.cos(2 * np.pi * 16 * np.arange(256) / 256)
+    grating = torch.polar(torch.ones(1, 8, 256, dtype=torch.float64), torch.from_numpy(phase).expand(1, 8, 256))
+    wave = ExitWave(grating, (length / 256, length / 256), 300e3)
+    talbot = 2 * 2.0391**2 / wavelength(300e3)
+    assert talbot == pytest.approx(422.4, abs=0.05)
+    torch.testing.assert_close(wave.propagate(talbot).array, grating, rtol=1e-6, atol=1e-6)
+    assert float(wave.propagate(talbot / 4).intensity.std()) > 0.3  # phase has become amplitude
 
 
 def test_temporal_envelope_has_the_published_information_limits() -> None:
