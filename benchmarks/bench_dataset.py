@@ -30,12 +30,12 @@ IMAGES = int(os.environ.get("EXITWAVE_BENCH_IMAGES", "512"))  # the goals are fo
 PER_STRUCTURE, SIDE = 4, 256
 
 
-def seconds(function: Callable[[], Any], rounds: int = 3) -> float:
+def seconds(function: Callable[[], Any], rounds: int = 3, clock: Callable[[], float] = time.perf_counter) -> float:
     best = float("inf")
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = clock()
         function()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, clock() - began)
     return best
 
 
@@ -181,12 +181,16 @@ def test_questions_to_a_million_images(tmp_path: Path) -> None:
         columns[name] = np.arange(count)
     write_catalog(tmp_path / "catalog.parquet", pa.table(columns), {})
     data = Dataset(tmp_path)
-    spent = seconds(lambda: data.where("dose < 0.2 AND defocus BETWEEN 0.2 AND 0.5"))
+    spent = seconds(lambda: data.where("dose < 0.2 AND defocus BETWEEN 0.2 AND 0.5"), clock=time.process_time)
     array = columns["dose"]
-    scan = seconds(lambda: np.flatnonzero((array < 0.2) & (columns["defocus"] >= 0.2) & (columns["defocus"] <= 0.5)))
-    print(f"\nquery: {1e3 * spent:.0f} ms over a million images, {spent / scan:.0f} × a scan of arrays in memory")
+
+    def scanned() -> Any:
+        return np.flatnonzero((array < 0.2) & (columns["defocus"] >= 0.2) & (columns["defocus"] <= 0.5))
+
+    scan = seconds(scanned, clock=time.process_time)
+    print(f"\nquery: {1e3 * spent:.0f} ms of processor time over a million images, {spent / scan:.0f} × a scan")
     data.close()
-    assert spent < 10
+    assert spent < 0.2
 
 
 MEMORY = """

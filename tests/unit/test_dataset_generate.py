@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -402,7 +403,8 @@ def test_atoms_travel_between_processes_as_they_are(data: Dataset) -> None:
     assert receive(io.BytesIO(whole[: len(whole) // 2])) is None  # a builder that died while it told
 
 
-def test_a_device_is_fed_by_the_workers() -> None:
+def test_a_device_is_fed_by_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["exitwave.dataset.plan"], "_import_seconds", lambda: 1.0)
     kinds = {
         (2, "cuda", None): "FedExecutor",
         (1, "cuda", None): "InlineExecutor",

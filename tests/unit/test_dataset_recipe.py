@@ -12,6 +12,7 @@ import pytest
 
 from exitwave.core import SpecError
 from exitwave.dataset import Recipe, shipped_recipes
+from exitwave.dataset.recipe import shipped_text
 from exitwave.dataset.records import (
     ImageRecord,
     StructureRecord,
@@ -21,6 +22,7 @@ from exitwave.dataset.records import (
     geometry_identity,
 )
 from exitwave.dataset.schema import recipe_schema
+from exitwave.dataset.yamlfiles import yaml_mapping
 
 BASE: dict[str, Any] = {
     "seed": 3,
@@ -233,4 +235,20 @@ def test_the_schema_knows_every_key_and_is_plain_json(schema: dict[str, Any]) ->
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_are_valid_by_the_schema(name: str, schema: dict[str, Any]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(yaml_mapping(shipped_text(name), name, "a recipe"), schema)  # as an editor sees it
     jsonschema.validate(Recipe.read(name).model_dump(mode="json", exclude_unset=True), schema)
+
+
+def test_mixtures_are_valid_by_the_schema(schema: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    data = copy.deepcopy(BASE)
+    parts = [{"family": "supported_particles", "weight": 2}, {"family": "agglomerates", "particles": {"count": 2}}]
+    shared = {name: value for name, value in data["structures"].items() if name not in ("count", "family")}
+    data["structures"] = {"count": 4, "family": "mixture", "shared": shared, "parts": parts}
+    jsonschema.validate(data, schema)
+    jsonschema.validate(Recipe.parse(data).to_dict(), schema)
+    parts[1]["partikles"] = {}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, schema)
+    with pytest.raises(SpecError, match="partikles"):
+        Recipe.parse(data)

@@ -126,13 +126,14 @@ def _drawn_figure(drawn: Sequence[tuple[str, Distribution, list[Any]]], recipe: 
 
 
 def _histogram(ax: Any, values: NDArray[Any], distribution: Distribution | None = None) -> None:
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter
 
     low, high = float(values.min()), float(values.max())
-    few = len(np.unique(values)) <= 12 and bool((values == np.rint(values)).all())
+    few = len(np.unique(values)) <= 12 and high - low <= 40 and bool((values == np.rint(values)).all())
     if few and low < high:
         kinds, counts = np.unique(values, return_counts=True)
         ax.bar(kinds, counts, width=0.7 * np.diff(kinds).min(), color=_BLUE, alpha=0.8)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         return
     logarithmic = low > 0 and high / low > 8 and np.median(values) < (low * high) ** 0.5 * 1.6
     span = (low, high) if low < high else (low - 0.5, high + 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from exitwave.core import ExitwaveError
@@ -14,6 +15,14 @@ from exitwave.structure.families import families, family
 __all__ = ["recipe_schema"]
 
 _COUNT = {"type": "integer", "minimum": 1}
+_FOLLOWING = ("density", "minimum_distance")  # from the material, where they are not said
+# what may be written instead of what a spec holds
+_SHORT: dict[str, dict[str, Any]] = {
+    "field": {"type": "number", "exclusiveMinimum": 0, "description": "Side of a square field, Å."},
+    "grid": {"type": "integer", "minimum": 1, "description": "Pixels of a square grid."},
+    "aberrations": {"type": "string", "description": "Name of a set of aberrations."},
+    "detector": {"type": "string", "description": "Name of a camera."},
+}
 
 
 def recipe_schema() -> dict[str, Any]:
@@ -28,12 +37,16 @@ def recipe_schema() -> dict[str, Any]:
     """
     definitions: dict[str, Any] = {}
     kinds = []
+    models: dict[str, dict[str, Any]] = {}
     for name in families():
         try:
             found = _model(family(name), definitions)
         except ExitwaveError:  # an entry point whose package is broken
             continue
-        kinds.append(_with(found, {"count": _COUNT, "family": {"const": name}}, required=["count", "family"]))
+        models[name] = found
+    for name, found in models.items():
+        inner = _mixture([kind for kind in models if kind != "mixture"], definitions) if name == "mixture" else found
+        kinds.append(_with(inner, {"count": _COUNT, "family": {"const": name}}, required=["count", "family"]))
     rules = [{"enum": sorted(RULES)}, *(_model(kind, definitions) for kind in RULES.values())]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -54,13 +67,48 @@ def recipe_schema() -> dict[str, Any]:
     }
 
 
-def _model(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = model.model_json_schema(ref_template=f"#/$defs/{model.__name__}.{{model}}")
+def _mixture(names: Iterable[str], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a mixture, whose parts have the keys of their families, or find them in what is shared."""
+    parts, loose = [], dict[str, Any]()
+    for name in names:
+        found = _optional(_model(family(name), loose, "Part."))
+        keys = {"family": {"const": name}, "weight": {"type": "number", "minimum": 0, "default": 1}}
+        parts.append(_with(found, keys, required=["family"]))
+    definitions |= {name: _optional(definition) for name, definition in loose.items()}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "description": (family("mixture").__doc__ or "").strip().split("\n")[0],
+        "required": ["parts"],
+        "properties": {
+            "parts": {"type": "array", "minItems": 1, "items": {"anyOf": parts}},
+            "shared": {"type": "object"},
+            "chosen": {"type": ["integer", "null"]},
+        },
+    }
+
+
+def _optional(schema: Any, names: Collection[str] | None = None) -> Any:
+    """Return a schema in which none of some keys is required; by default none at all."""
+    if isinstance(schema, Mapping):
+        out = {key: _optional(value, names) for key, value in schema.items()}
+        if isinstance(needed := out.get("required"), list):
+            out["required"] = [] if names is None else [name for name in needed if name not in names]
+        return out
+    return [_optional(item, names) for item in schema] if isinstance(schema, list) else schema
+
+
+def _model(model: Any, definitions: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    place = f"{prefix}{model.__name__}"
+    schema: dict[str, Any] = model.model_json_schema(ref_template=f"#/$defs/{place}.{{model}}")
     for name, definition in schema.pop("$defs", {}).items():
-        definitions[f"{model.__name__}.{name}"] = definition
+        definitions[f"{place}.{name}"] = _optional(definition, _FOLLOWING)
     if not schema.get("properties") and "$ref" in schema:  # a model that holds itself
         return schema
     schema["description"] = (model.__doc__ or "").strip().split("\n")[0]
+    for name, short in _SHORT.items():
+        if name in schema.get("properties", {}):
+            schema["properties"][name] = {"anyOf": [short, schema["properties"][name]]}
     return schema
 
 
