@@ -89,7 +89,7 @@ def _table(rows: list[dict[str, str]]) -> nodes.table:
         lines.append(nodes.row("", *cells))
     group += nodes.thead("", lines[0])
     group += nodes.tbody("", *lines[1:])
-    return nodes.table("", group)
+    return nodes.table("", group, classes=["colwidths-auto"])
 
 
 def _cell(value: str) -> str:
