@@ -104,7 +104,6 @@ def test_the_distance_falls_and_the_recipe_is_narrower(session):
     low, high = images.defocus.support
     assert 50 <= low < 400 < high
     assert high - low < 0.8 * 1450
-    assert result.strange == ()
 
 
 def test_what_is_written_can_be_used(session):

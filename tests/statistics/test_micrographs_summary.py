@@ -69,3 +69,14 @@ def test_one_image_and_none() -> None:
         summarise(particles.assign(image="other"), images, seed=1)
     with pytest.raises(MicrographError, match="level is 2"):
         summarise(particles, images, seed=1, level=2)
+
+
+def test_particles_of_one_image_alone_are_not_certain() -> None:
+    """Three images, whole particles in one of them: its particles are resampled, not the images."""
+    particles, images = specimen(3, 3)
+    alone = particles[particles["image"] == "image1"]
+    found, one = summarise(alone, images, seed=1), summarise(alone, images.iloc[1:2], seed=1)
+    assert found["mean_diameter_nm"].value == pytest.approx(one["mean_diameter_nm"].value)
+    widths = [e["mean_diameter_nm"].high - e["mean_diameter_nm"].low for e in (found, one)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.2)
+    assert found["density_per_um2"].high > found["density_per_um2"].value

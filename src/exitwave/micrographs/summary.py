@@ -43,7 +43,8 @@ def summarise(
 
     Intervals come from resampling whole images, as particles of one image are more alike than those of two; the
     standard error is enlarged by :math:`\sqrt{n/(n-1)}` and taken times Student's quantile for n − 1 degrees of
-    freedom, as percentiles are too narrow for few images. From one image, its particles are resampled.
+    freedom, as percentiles are too narrow for few images. Where whole particles are in one image alone, these are
+    resampled.
 
     Parameters
     ----------
@@ -101,23 +102,29 @@ def summarise(
     sums = _image_sums(particles, images)
     value = _estimates(sums.sum(axis=0)[None])[0]
     count = len(sums)
+    spread, factors = np.full((resamples, 5), math.nan), np.full(5, math.nan)
     if count > 1:
         picks = draw.multinomial(count, np.full(count, 1 / count), size=resamples)
         spread = _estimates(picks @ sums)
-        factor = math.sqrt(count / (count - 1)) * float(stdtrit(count - 1, 0.5 + level / 2))
-    else:
+        # only images with whole particles say how sizes vary from image to image
+        told = np.array([np.count_nonzero(sums[:, 1])] * 3 + [count] * 2)
+        told = np.maximum(told, 2)
+        factors = np.sqrt(told / (told - 1)) * stdtrit(told - 1, 0.5 + level / 2)
+    if np.count_nonzero(sums[:, 1]) < 2:
         rows = _particle_rows(particles, images)
         units = max(len(rows), 1)
         picks = draw.poisson(1.0, size=(resamples, len(rows)))
         total = picks @ rows if len(rows) else np.zeros((resamples, 5))
-        spread = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
-        spread[:, 4] = np.nan  # one image says nothing about how the coverage varies
-        factor = float(ndtri(0.5 + level / 2)) * math.sqrt(units / max(units - 1, 1))
+        alone = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
+        alone[:, 4] = np.nan  # one image says nothing about how the coverage varies
+        columns = slice(0, 5 if count == 1 else 3)
+        spread[:, columns] = alone[:, columns]
+        factors[columns] = float(ndtri(0.5 + level / 2)) * math.sqrt(units / max(units - 1, 1))
     names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
     result = {}
     for index, name in enumerate(names):
         finite = spread[np.isfinite(spread[:, index]), index]
-        error = factor * float(finite.std(ddof=1)) if finite.size > resamples // 2 else math.nan
+        error = float(factors[index] * finite.std(ddof=1)) if finite.size > resamples // 2 else math.nan
         middle = float(value[index])
         low = middle - error if math.isnan(error) else max(0.0, middle - error)
         result[name] = Estimate(middle, low, middle + error)
