@@ -164,6 +164,7 @@ def fit_ctf(
     errors = np.sqrt(np.diag(covariance))
     significance = gain / dispersion
     twofold = math.hypot(a, b)
+    within = between[0] <= defocus <= between[1]  # at an end of the range nothing was found
     along = (a * errors[1], b * errors[2])
     return CTFFit(
         defocus,
@@ -173,7 +174,7 @@ def fit_ctf(
         math.degrees(math.atan2(b, a)) / 2,
         amplitude,
         significance,
-        bool(amplitude > 0 and significance > 2 * math.log(trials / false_alarms)),
+        bool(amplitude > 0 and within and significance > 2 * math.log(trials / false_alarms)),
         polar.along(lens, defocus, a, b, shape),
     )
 

@@ -94,7 +94,7 @@ class Segmentation:
 
 def segment(
     micrograph: Micrograph,
-    network: Predictor,
+    network: Predictor | str | os.PathLike[str] = "general",
     *,
     threshold: float = 0.5,
     minimum_area: float = 1.0,
@@ -110,8 +110,8 @@ def segment(
     micrograph
         An image with a pixel size.
     network
-        Anything with ``predict(array, pixel_size)``; a network with a distance or boundary head parts touching
-        particles by it.
+        Anything with ``predict(array, pixel_size)``, the file of a trained network, or the name of a shipped one. A
+        network with a distance or boundary head parts touching particles by it.
     threshold
         Pixels at or above this probability are particle.
     minimum_area
