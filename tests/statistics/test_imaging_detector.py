@@ -79,7 +79,7 @@ def test_the_mean_of_many_exposures_is_the_expected_image() -> None:
     intensity = (1 + 0.3 * torch.randn(24, 24, generator=generator)).clamp(min=0.1)[None]
     detector = Detector(c1=1.0, c2=0.05, c3=0.5, c4=2.5, gain=20.0, read_noise=3.0, offset=50.0)
     spec = Imaging(dose=100.0, detector=detector)
-    many = 2000
+    many = 800
     mean = sum(expose(intensity, [spec], [Stream(8) / i], 0.04)[0].double() for i in range(many)) / many
     expected = spread(intensity[0] * 4.0, 1.0, 0.05, 0.5, 2.5) * 20 + 50
     error = (mean - expected).abs().max()
@@ -88,9 +88,9 @@ def test_the_mean_of_many_exposures_is_the_expected_image() -> None:
 
 def test_noise_power_follows_the_transfer_function() -> None:
     detector = Detector(c1=0.98, c2=0.1, c3=0.5, c4=2.5, gain=10.0, read_noise=5.0)
-    flat = expose(torch.ones(1, 2048, 2048), [Imaging(dose=400.0, detector=detector)], [Stream(5)], 0.04)[0].numpy()
+    flat = expose(torch.ones(1, 1024, 1024), [Imaging(dose=400.0, detector=detector)], [Stream(5)], 0.04)[0].numpy()
     power = np.abs(np.fft.fft2(flat - flat.mean())) ** 2 / flat.size
-    f = torch.fft.fftfreq(2048, dtype=torch.float64)
+    f = torch.fft.fftfreq(1024, dtype=torch.float64)
     q = torch.hypot(f[:, None], f)
     expected = 100 * 16 * transfer(q, 0.98, 0.1, 0.5, 2.5).numpy() ** 2 + 25 + 1 / 12
     for low in np.arange(0.02, 0.5, 0.04):

@@ -4,7 +4,7 @@ from exitwave.imaging.aberrations import Aberrations
 from exitwave.imaging.coherence import focal_spread, focal_spread_nodes
 from exitwave.imaging.conditions import Conditions
 from exitwave.imaging.ctf import CTF
-from exitwave.imaging.detector import Detector
+from exitwave.imaging.detector import Detector, spread
 from exitwave.imaging.exposure import expose
 from exitwave.imaging.formation import intensities
 from exitwave.imaging.inelastic import contrast_factor, plasmon_contrast
@@ -47,6 +47,7 @@ __all__ = [
     "intensities",
     "mean_free_path",
     "plasmon_contrast",
+    "spread",
     "to_cartesian",
     "to_haider",
     "to_prismatic",

@@ -17,7 +17,7 @@ from exitwave.imaging.named import Named
 from exitwave.imaging.poisson import poisson
 from exitwave.imaging.presets import DETECTORS
 
-__all__ = ["Detector", "detect", "transfer"]
+__all__ = ["Detector", "detect", "spread", "transfer"]
 
 _XRAY = 50.0  # electrons whose light an X-ray's resembles
 
@@ -273,7 +273,24 @@ def _dirichlet(q: torch.Tensor, binning: int) -> torch.Tensor:
 
 
 def spread(image: torch.Tensor, c1: Any, c2: Any, c3: Any, c4: Any, form: str = "rational") -> torch.Tensor:
-    """Return an image (..., y, x) after the modulation transfer function; gradients flow through all arguments."""
+    """Return an image (..., y, x) after the modulation transfer function; gradients flow through all arguments.
+
+    Parameters
+    ----------
+    image
+        Expected intensity or electrons, on any device.
+    c1, c2, c3, c4, form
+        As in :class:`Detector`; numbers, or tensors whose gradients are wanted.
+
+    Examples
+    --------
+    >>> softness = torch.tensor(0.5, requires_grad=True)
+    >>> image = torch.zeros(16, 16)
+    >>> image[8, 8] = 1.0
+    >>> spread(image, 1.0, 0.1, softness, 2.0).max().backward()
+    >>> bool(softness.grad > 0)
+    True
+    """
     rows, columns = image.shape[-2:]
     fy = torch.fft.fftfreq(rows, dtype=image.dtype, device=image.device)
     fx = torch.fft.rfftfreq(columns, dtype=image.dtype, device=image.device)

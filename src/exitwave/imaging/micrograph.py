@@ -235,7 +235,7 @@ class Micrograph:
             scale_bar(axes, self.shape, self.pixel_size)
         return figure
 
-    def segment(self, network: Any, **options: Any) -> Any:
+    def segment(self, network: Any = "general", **options: Any) -> Any:
         """Return the segmentation of this image by ``network``, see :func:`exitwave.micrographs.segment`."""
         return import_module("exitwave.micrographs").segment(self, network, **options)
 
