@@ -157,8 +157,8 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
 def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
     """Return the recipe with a choice of the particles' material cut to those that explain most of the strong peaks.
 
-    A material is left out where it explains fewer than half as many peaks as the one that explains most; where
-    there are no strong peaks, nothing changes.
+    A material is left out where it explains fewer than half as many peaks as the one that explains most, those not
+    counted that it would explain by chance (the planes of some lie close); where none explains two, nothing changes.
     """
     data = recipe.to_dict()
     particles = data["structures"].get("particles")
@@ -167,12 +167,14 @@ def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
         return recipe
     strong = peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
     names = [str(name) for name in choice["choice"]]
+    anywhere = np.geomspace(0.9, 4.5, 2000)
     explained = {}
     for name in names:
         d = np.array([spacing for _, spacing in plane_spacings(name, 0.9)])
-        explained[name] = int((np.abs(strong[:, None] / d - 1).min(axis=1) < _NEAR / 2).sum()) if strong.size else 0
+        met, chance = (np.abs(one[:, None] / d - 1).min(axis=1) < _NEAR / 2 for one in (strong, anywhere))
+        explained[name] = max(0.0, float(met.sum() - len(strong) * chance.mean()))
     most = max(explained.values())
-    kept = [index for index, name in enumerate(names) if most == 0 or 2 * explained[name] >= most]
+    kept = [index for index, name in enumerate(names) if most < 2 or 2 * explained[name] >= most]
     if len(kept) == len(names):
         return recipe
     weights = choice.get("weights") or [1.0] * len(names)

@@ -1,0 +1,58 @@
+"""What calibration reads off micrographs without simulation: spacings, and the material that they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from exitwave.dataset import Recipe
+from exitwave.imaging import Micrograph
+from exitwave.micrographs.calibration.measure import (
+    crystals,
+    fitted_rings,
+    measured_noise,
+    measured_spacings,
+    with_material,
+)
+
+GOLD = [2.355, 2.36, 2.35, 2.04, 2.035, 1.442]
+
+
+def peaks(spacings: list[float], strength: float = 100.0) -> pd.DataFrame:
+    return pd.DataFrame({"spacing_angstrom": spacings, "strength": strength})
+
+
+def test_spacings_stand_beside_the_tabulated_ones() -> None:
+    table = measured_spacings(peaks([1.01 * d for d in GOLD]), ["Au"]).set_index("plane")
+    assert table.loc["111", "spacing"] == pytest.approx(1.01 * 2.355)
+    assert table.loc["111", "deviation"] == pytest.approx(0.01, abs=1e-3)
+    assert table.loc["111", "peaks"] == 3
+    assert 0.01 < table.loc["111", "error"] < 0.02
+    assert measured_spacings(peaks(GOLD, strength=5.0), ["Au"]).empty
+
+
+def test_a_choice_of_materials_is_cut_to_those_that_explain_the_spacings() -> None:
+    data = Recipe.read("gold-on-carbon").to_dict()
+    data["structures"]["particles"]["material"] = {"choice": ["Au", "CdSe", "Ag"], "weights": [1, 2, 3]}
+    data["structures"]["particles"]["defects"] = 0
+    recipe = Recipe.parse(data)
+    assert set(crystals(recipe)) == {"Au", "CdSe", "Ag"}
+    kept = with_material(recipe, peaks(GOLD)).structures.spec.particles.material
+    assert kept.to_dict()["choice"] == ["Au", "Ag"]  # of one lattice constant
+    assert kept.weights == (1, 3)
+    assert with_material(recipe, peaks(GOLD, strength=5.0)) == recipe
+    fixed = Recipe.read("gold-on-carbon")
+    assert with_material(fixed, peaks(GOLD)) == fixed
+
+
+def test_what_cannot_be_measured_is_said_for_each_micrograph() -> None:
+    draw = np.random.default_rng(1)
+    small = Micrograph(draw.poisson(20, (40, 40)), 0.2, name="small")
+    plain = Micrograph(draw.poisson(20, (192, 192)), 0.2, name="plain")
+    noise = measured_noise([small, plain]).set_index("micrograph")
+    assert "statistics need 64 px" in noise.loc["small", "why_not"]
+    assert "too alike in brightness" in noise.loc["plain", "why_not"]
+    rings = fitted_rings([small, plain], 300e3).set_index("micrograph")
+    assert not rings["rings"].any()
+    assert np.isnan(rings["defocus"]).all()
