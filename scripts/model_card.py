@@ -74,7 +74,8 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
     lines = [
         f"# The reference network `{name}`",
         "",
-        f'Particles on micrographs, from simulation alone. `Network.load("{name}")`, `exitwave segment` by name.',
+        "Particles on micrographs, from simulation alone:"
+        f' `Network.load("{name}")`, `exitwave segment --network {name}`.',
         "",
         f"- **Network:** {network.net.name}, width {network.net.width:g}, {network.net.norm} normalisation, heads"
         f" {', '.join(network.net.heads)}; weights in 16 bits.",

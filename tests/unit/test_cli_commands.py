@@ -64,7 +64,17 @@ def test_from_recipe_to_particles(made):
     np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
     (made / "bad.dm4").write_bytes(b"no micrograph")
     text = exitwave(
-        "segment", "net.safetensors", "image.npy", "bad.dm4", "--pixel-size", "0.4", "-o", "out", code=1, cwd=made
+        "segment",
+        "image.npy",
+        "bad.dm4",
+        "--network",
+        "net.safetensors",
+        "--pixel-size",
+        "0.4",
+        "-o",
+        "out",
+        code=1,
+        cwd=made,
     )
     assert "bad.dm4" in text
     assert (made / "out" / "particles.csv").exists()

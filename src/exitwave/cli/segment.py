@@ -12,9 +12,14 @@ __all__ = ["command"]
 
 
 def command(
-    network: Path = typer.Argument(help="A trained network (.safetensors), or a folder of several that vote."),
     files: list[Path] = typer.Argument(
         help="Micrographs (dm3, dm4, emd, ser, mrc, tif, png, npy, hspy) and folders."
+    ),
+    network: str = typer.Option(
+        "general",
+        "--network",
+        "-n",
+        help="A trained network (.safetensors), a folder of several that vote, or the name of a shipped one.",
     ),
     output: Path = typer.Option(Path("segmented"), "--output", "-o", help="Folder for masks, overlays and tables."),
     seed: int = typer.Option(1, help="Seed of the bootstrap that gives the intervals."),
@@ -29,10 +34,15 @@ def command(
     device: str = typer.Option("cpu", help="Where the network computes, as in cuda."),
 ) -> None:
     """Segment micrographs and measure the particles; a bad file does not stop the others."""
+    from exitwave.core import MicrographError
     from exitwave.learning import Ensemble, Network
     from exitwave.micrographs import segment_folder
 
-    paths = sorted(network.glob("*.safetensors")) if network.is_dir() else [network]
+    for file in files:
+        if file.suffix == ".safetensors":
+            raise MicrographError(f"{file} is a network, not a micrograph; give it as --network {file}.")
+    folder = Path(network)
+    paths: list[Path | str] = [*sorted(folder.glob("*.safetensors"))] if folder.is_dir() else [network]
     voters = [Network.load(path, device=device) for path in paths]
     with progress_bars() as report:
         result = segment_folder(

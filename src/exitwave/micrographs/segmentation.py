@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,6 +149,10 @@ def segment(
     >>> len(found), round(float(found.particles()["equivalent_diameter_nm"][0]), 1)
     (1, 2.4)
     """
+    if isinstance(network, str | os.PathLike):
+        from exitwave.learning import Network
+
+        network = Network.load(network)
     pixel_size = micrograph.known_pixel_size()
     _check(threshold, minimum_area)
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
