@@ -30,21 +30,24 @@ def one_thread() -> object:
     torch.set_num_threads(threads)
 
 
-def wave(size: int, configurations: int = 1) -> ExitWave:
-    """A foil of gold atoms at random, 4 to 8 Å thick, vibrating, within the band that multislice leaves to waves."""
+def wave(size: int, configurations: int = 1, share: float = 2.0) -> ExitWave:
+    """A foil of gold atoms at random, 4 to 8 Å thick, vibrating, with beams up to a share of Nyquist's frequency.
+
+    By default up to the corners of the spectrum, as of waves that were computed on a finer grid; 2/3 as multislice on
+    the grid itself leaves them. Fewer beams need fewer waves for the same accuracy.
+    """
     generator = np.random.default_rng(1)
     place = generator.random((size * size // 100, 2)) * size
     k = np.hypot(np.fft.fftfreq(size, 0.2)[:, None], np.fft.rfftfreq(size, 0.2))
     kernel = interaction_parameter(300e3) * SCATTERING_CONSTANT * parametrization().scattering_factor(79, k) / 0.04
     f = np.fft.fftfreq(size)
-    band = np.hypot(f[:, None], f) <= 1 / 3
     waves = []
     for _ in range(configurations):
         y, x = np.round(place + 0.45 * generator.standard_normal(place.shape)).astype(int).T % size
         counts = np.zeros((size, size))
         np.add.at(counts, (y, x), 1.0)
         spectrum = np.fft.fft2(np.exp(1j * np.fft.irfft2(np.fft.rfft2(counts) * kernel, s=(size, size))))
-        waves.append(np.fft.ifft2(spectrum * band))
+        waves.append(np.fft.ifft2(spectrum * (np.hypot(f[:, None], f) <= share / 2)))
     return ExitWave(torch.from_numpy(np.stack(waves)).to(torch.complex64), (0.2, 0.2), 300e3)
 
 
@@ -112,15 +115,18 @@ def test_a_whole_exposure(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("abtem") is None, reason="abTEM is not installed: pip install abtem==1.0.11"
 )
-@pytest.mark.parametrize("configurations", [1, 8])
-def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("configurations", "share", "least"), [(1, 2 / 3, 7.0), (8, 2 / 3, 7.0), (1, 2.0, 7.0), (8, 2.0, 5.0)]
+)
+def test_beside_abtem(configurations: int, share: float, least: float, capsys: pytest.CaptureFixture[str]) -> None:
     """Sixty-four images of one 512² wave with a focal spread by at most nine waves each, Poisson noise included.
 
     abTEM images all configurations in one ensemble, with its nine evenly spaced foci, one defocus after the other;
     its time is the median of three images, ours that of all of them, what is done once for a wave included. Rounds
-    alternate, so that what else the machine does meets both.
+    alternate, so that what else the machine does meets both. Waves of eight configurations with beams up to the
+    corners are the hardest case, 6.3 times as fast, and asked for five times.
     """
-    given = wave(512, configurations)
+    given = wave(512, configurations, share)
     specs = [Imaging(defocus=50.0 * i, focal_nodes=9, focal_spread=15.0, dose=400.0) for i in range(IMAGES)]
     streams = [Stream(1) / i for i in range(IMAGES)]
     with warnings.catch_warnings():
@@ -145,10 +151,11 @@ def test_beside_abtem(configurations: int, capsys: pytest.CaptureFixture[str]) -
             ratios.append(took[-1] / ours[-1])
     with capsys.disabled():
         print(
-            f"\n  {IMAGES} images, {configurations} configurations × 9 foci: {np.median(ours) * 1e3:.1f} ms each, "
-            f"abTEM {np.median(took) * 1e3:.0f} ms, {np.median(ratios):.1f} × faster"
+            f"\n  {IMAGES} images, {configurations} configurations, beams to {share:.2f} Nyquist: "
+            f"{np.median(ours) * 1e3:.1f} ms each, abTEM {np.median(took) * 1e3:.0f} ms, "
+            f"{np.median(ratios):.1f} × faster"
         )
-    assert np.median(ratios) > 7
+    assert np.median(ratios) > least
 
 
 def test_few_waves_beside_as_many_foci(capsys: pytest.CaptureFixture[str]) -> None:
