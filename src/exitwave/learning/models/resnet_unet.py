@@ -20,7 +20,8 @@ class ResNetUNet(nn.Module):
     """A UNet whose encoder is ResNet-18 (He et al., 2016) and whose decoder has two convolutions at each scale.
 
     Five halvings. At full width it has 14.3 million parameters and is the network of the paper; widths scale with
-    ``width`` (0.25: 0.9 million).
+    ``width`` (0.25: 0.9 million), but the decoder keeps 8 channels at least, and 4 for every output: with fewer, heads
+    can say little but the mask again.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class ResNetUNet(nn.Module):
     def __init__(self, outputs: int, width: float, norm: Norm, fine: bool = True) -> None:
         super().__init__()
         down = [max(2, round(channels * width)) for channels in _ENCODER]
-        up = [max(2, round(channels * width)) for channels in _DECODER]
+        up = [max(8, 4 * outputs, round(channels * width)) for channels in _DECODER]
         if not fine:
             up = up[:-1]
         self.stem = nn.Sequential(nn.Conv2d(1, down[0], 7, 2, 3, bias=False), norm(down[0]), nn.ReLU(inplace=True))
