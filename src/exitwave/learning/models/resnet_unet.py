@@ -20,8 +20,8 @@ class ResNetUNet(nn.Module):
     """A UNet whose encoder is ResNet-18 (He et al., 2016) and whose decoder has two convolutions at each scale.
 
     Five halvings. At full width it has 14.3 million parameters and is the network of the paper; widths scale with
-    ``width`` (0.25: 0.9 million), but the decoder keeps 8 channels at least, and 4 for every output: with fewer, heads
-    can say little but the mask again.
+    ``width`` (0.25: 0.9 million), but the decoder keeps 8 channels at least, and 4 for every output: with fewer,
+    heads can say little but the mask again.
 
     Parameters
     ----------
