@@ -240,6 +240,26 @@ def test_shipped_recipes_are_valid_by_the_schema(name: str, schema: dict[str, An
     assert validator.is_valid(Recipe.read(name).model_dump(mode="json", exclude_unset=True))
 
 
+def test_instruments_and_sessions_are_valid_by_the_schema(schema: dict[str, Any]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(schema)
+
+    def valid(**images: Any) -> bool:
+        return bool(validator.is_valid(copy.deepcopy(BASE) | {"images": images}))
+
+    described = {"energy": 200e3, "chromatic": "1.2 mm", "energy_spread": [0.7, 0.9], "detector": "cmos"}
+    for images in (
+        {"microscope": "corrected-300", "session": {"interval": 2}, "dose": 400},
+        {"microscope": described, "dose": {"uniform": [100, 400]}},
+        {"session": {"microscope": described, "share": 0.1}},
+    ):
+        assert valid(**images)
+    for images in ({"microscope": "best"}, {"microscope": {"chromatik": 1}}, {"session": {"intervall": 2}}):
+        assert not valid(**images)
+    whole = Recipe.parse(copy.deepcopy(BASE) | {"images": {"microscope": "team-0.5", "session": {}}})
+    assert validator.is_valid(whole.to_dict())
+
+
 def test_mixtures_are_valid_by_the_schema(schema: dict[str, Any]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     data = copy.deepcopy(BASE)

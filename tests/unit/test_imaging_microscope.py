@@ -9,7 +9,7 @@ import torch
 from exitwave.core import Distribution, OpticsError, SpecError, Stream
 from exitwave.dataset import Recipe
 from exitwave.dataset.records import draw_image
-from exitwave.imaging import Imaging, Microscope, focal_spread, image
+from exitwave.imaging import Imaging, Microscope, Session, focal_spread, image
 from exitwave.imaging.presets import MICROSCOPES
 from exitwave.scattering import ExitWave
 
@@ -101,6 +101,14 @@ def test_images_of_a_recipe_share_the_session_of_their_structure() -> None:
     assert alone.session is None
     assert alone.defocus == spec.defocus
     assert alone.detector == Imaging().detector
+    inside = {"microscope": "corrected-300", "interval": 1.0}
+    beside = Imaging.parse({"microscope": "corrected-300", "session": {"interval": 1.0}, "contrast": 0.9})
+    assert (
+        Imaging.parse({"session": inside, "contrast": 0.9})
+        == Imaging(session=Session(**inside), contrast=0.9)
+        == beside
+    )
+    assert beside.lens_energy == 300e3
     with pytest.raises(SpecError, match="session has no microscope; name one beside it"):
         Imaging.parse({"session": {"interval": 2.0}})
 

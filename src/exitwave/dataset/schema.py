@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from pydantic import BeforeValidator
+
 from exitwave.core import ExitwaveError
 from exitwave.dataset.recipe import Recipe, StoreSection
-from exitwave.imaging import Imaging
+from exitwave.imaging import Imaging, Microscope
 from exitwave.labels import RULES
 from exitwave.scattering import Scattering
 from exitwave.structure.families import families, family
@@ -22,6 +24,13 @@ _SHORT: dict[str, dict[str, Any]] = {
     "grid": {"type": "integer", "minimum": 1, "description": "Pixels of a square grid."},
     "aberrations": {"type": "string", "description": "Name of a set of aberrations."},
     "detector": {"type": "string", "description": "Name of a camera."},
+}
+_RANGE = {
+    "type": "array",
+    "items": {"type": "number"},
+    "minItems": 2,
+    "maxItems": 2,
+    "description": "From the first to the second, uniform.",
 }
 
 
@@ -59,12 +68,27 @@ def recipe_schema() -> dict[str, Any]:
             "seed": {"type": "integer", "description": "Decides every random number of the data set."},
             "structures": {"oneOf": kinds},
             "scattering": _model(Scattering, definitions),
-            "images": _with(_model(Imaging, definitions), {"per_structure": _COUNT | {"default": 1}}),
+            "images": _images(definitions),
             "labels": {"type": "array", "minItems": 1, "items": {"anyOf": rules}},
             "store": _model(StoreSection, definitions),
         },
         "$defs": definitions,
     }
+
+
+def _images(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the section of images, where an instrument may stand for what follows from it."""
+    found = _model(Imaging, definitions)
+    scope = _model(Microscope, definitions)
+    for name, field in Microscope.model_fields.items():
+        if any(isinstance(rule, BeforeValidator) for rule in field.metadata):
+            scope["properties"][name] = {"anyOf": [scope["properties"][name], _RANGE]}
+    named = {"enum": sorted(Microscope.presets), "description": "Name of an instrument."}
+    instrument = {"anyOf": [named, scope]}
+    session = _optional(definitions["Imaging.Session"], ("microscope",))  # which may stand beside it
+    session["properties"]["microscope"] = instrument
+    definitions["Imaging.Session"] = session
+    return _with(found, {"per_structure": _COUNT | {"default": 1}, "microscope": instrument})
 
 
 def _mixture(names: Iterable[str], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -95,21 +95,30 @@ class Imaging(Spec):
     @model_validator(mode="before")
     @classmethod
     def _of_microscope(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "microscope" in data:
-            fields = dict(data)
-            given = fields.pop("microscope")
-            if not isinstance(given, Microscope):
-                if not isinstance(given, dict):
-                    given = preset(str(given), MICROSCOPES, "microscope")
-                given = Microscope.parse(given, "microscope")
-            follow = given.fields()
-            if isinstance(fields.get("session"), dict):
-                keys = [name for name in follow if name not in fields and name != "lens_energy"]
-                fields["session"] = {"keys": keys} | fields["session"] | {"microscope": given.to_dict()}
-            return follow | fields
-        if isinstance(data, dict) and isinstance(data.get("session"), dict) and "microscope" not in data["session"]:
-            raise SpecError("session has no microscope; name one beside it, as in microscope: corrected-300.")
-        return data
+        if not isinstance(data, dict):
+            return data
+        fields, session = dict(data), data.get("session")
+        if isinstance(session, Session) and "keys" not in session.model_fields_set:
+            session = {name: value for name, value in session if name in session.model_fields_set}
+        if isinstance(session, dict) and "keys" not in session:
+            session = dict(session)
+            if "microscope" in session and "microscope" not in fields:
+                fields["microscope"] = session.pop("microscope")
+            if "microscope" not in fields:
+                raise SpecError("session has no microscope; name one beside it, as in microscope: corrected-300.")
+            fields["session"] = session
+        if "microscope" not in fields:
+            return fields
+        given = fields.pop("microscope")
+        if not isinstance(given, Microscope):
+            if not isinstance(given, dict):
+                given = preset(str(given), MICROSCOPES, "microscope")
+            given = Microscope.parse(given, "microscope")
+        follow = given.fields()
+        if isinstance(session, dict):
+            keys = [name for name in follow if name not in fields and name != "lens_energy"]
+            fields["session"] = {"keys": keys} | session | {"microscope": given.to_dict()}
+        return follow | fields
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
