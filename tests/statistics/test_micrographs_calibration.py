@@ -12,7 +12,7 @@ from exitwave.core import Stream
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Recipe, generate
 from exitwave.micrographs.calibration import QuantileRegression, calibrate, energy_distance, features
-from exitwave.micrographs.calibration.calibrate import _intervals, _strange
+from exitwave.micrographs.calibration.calibrate import _intervals, _notes, _strange
 from exitwave.micrographs.calibration.features import common_grid, tiles
 from exitwave.micrographs.calibration.parameters import narrowed, parameters
 from exitwave.micrographs.calibration.quantiles import margin
@@ -176,6 +176,23 @@ def test_unknown_numbers_keep_their_prior():
     tight = narrowed(recipe, found, {"images.dose": np.array([[0.5, 0.51, 0.52]])}, seed=3)
     assert tight.images.spec.dose.support[0] > 200
     assert tight.structures.spec.film == recipe.structures.spec.film
+
+
+def test_directions_are_no_numbers_to_estimate():
+    data = Recipe.from_yaml(PRIOR).to_dict()
+    data["images"]["aberrations"] = {"C12": {"uniform": [0, 50]}, "phi12": {"uniform": [-90, 90]}}
+    names = [parameter.name for parameter in parameters(Recipe.parse(data))]
+    assert "images.aberrations.C12" in names
+    assert "images.aberrations.phi12" not in names
+
+
+def test_what_a_reader_should_know_is_noted():
+    found = parameters(Recipe.from_yaml(PRIOR))
+    width = np.full(len(found), 0.5)
+    assert _notes(found, {}, width, [0.5, 0.52], 0.5, {"before": 3.0, "after": 1.0}) == ()
+    rose, other = _notes(found, {}, width, [0.2, 0.5], 0.5, {"before": 1.0, "after": 1.2})
+    assert "has not fallen (1.00 before, 1.20 after)" in rose
+    assert "pixels are 0.5 Å and the micrographs' 0.2 Å" in other
 
 
 def test_a_defocus_on_both_sides_is_estimated_by_its_size():

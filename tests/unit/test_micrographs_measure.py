@@ -9,6 +9,7 @@ import pytest
 from exitwave.dataset import Recipe
 from exitwave.imaging import Micrograph
 from exitwave.micrographs.calibration.measure import (
+    Lens,
     crystals,
     fitted_rings,
     measured_noise,
@@ -53,6 +54,19 @@ def test_what_cannot_be_measured_is_said_for_each_micrograph() -> None:
     noise = measured_noise([small, plain]).set_index("micrograph")
     assert "statistics need 64 px" in noise.loc["small", "why_not"]
     assert "too alike in brightness" in noise.loc["plain", "why_not"]
-    rings = fitted_rings([small, plain], 300e3).set_index("micrograph")
+    rings = fitted_rings([small, plain], Lens(300e3)).set_index("micrograph")
     assert not rings["rings"].any()
     assert np.isnan(rings["defocus"]).all()
+
+
+def test_rings_are_looked_for_with_the_lens_that_the_recipe_names() -> None:
+    data = Recipe.read("gold-on-carbon").to_dict()
+    data["images"] |= {"defocus": {"uniform": [-9000, -200]}, "aberrations": {"C30": "1.2 mm"}}
+    lens = Lens.of(Recipe.parse(data))
+    assert lens.spherical == 1.2e7
+    assert lens.between[0] < -10000
+    assert lens.between[1] == -100
+    data["images"] |= {"defocus": 600.0, "aberrations": {"C30": {"normal": [2e4, 1e3]}}}
+    lens = Lens.of(Recipe.parse(data))
+    assert lens.spherical == pytest.approx(2e4)
+    assert lens.between == (100, 3000)

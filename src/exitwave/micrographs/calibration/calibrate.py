@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import Distribution, Reporter, Stream, identity, number
+from exitwave.core import Reporter, Stream, identity
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Dataset, Recipe
 from exitwave.imaging.micrograph import Micrograph
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "calibrate"]
 
 _TOLD = 0.85  # an interval wider than this share of the prior says too little to change it
+_OTHER_PIXELS = 0.1  # relative difference from which a camera's numbers mean another camera
 _ALIKE = 0.999  # share of the simulated images that are as near to others as a familiar micrograph is
 
 
@@ -163,9 +164,8 @@ def calibrate(
     kept, out = _usable(micrographs, prior)
     raw = {micrograph.name: linear_counts(micrograph) for micrograph in kept}
     pixel, side = common_grid(kept, _pixel_size(prior), prior.images([0]).shape[1:])
-    given_energy = recipe.scattering.energy
-    energy = 300e3 if isinstance(given_energy, Distribution) else number(given_energy)
-    look = Look(pixel, side, energy, not any(raw.values()))
+    lens = measure.Lens.of(recipe)
+    look = Look(pixel, side, lens.energy, not any(raw.values()), lens.spherical)
     real = [look.of(tiles(micrograph, pixel, side, clean=True)) for micrograph in kept]
     first = described(prior, first_recipe, place_of(home, "prior", first_recipe), found, look, progress)
     ends, seen = np.tile([0.0, 1.0], (len(found), 1)), first
@@ -190,17 +190,20 @@ def calibrate(
     assert new is not None
     mean, scale = first.seen.mean(axis=0), first.seen.std(axis=0) + 1e-9
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
+    distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
     result = Calibration(
         calibrated,
         estimates,
-        _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real]),
-        measure.fitted_rings(kept, energy),
+        distances,
+        measure.fitted_rings(kept, lens),
         measure.measured_noise(kept),
         peaks,
         measure.measured_spacings(peaks, names),
         _strange(kept, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
         home,
-        _notes(found, raw, width),
+        _notes(
+            found, raw, width, [micrograph.known_pixel_size() for micrograph in kept], _pixel_size(prior), distances
+        ),
         {**(left_out or {}), **out},
     )
     _write(result, kept, prior, after, pixel, side)
@@ -246,9 +249,28 @@ def _intervals(
     return np.asarray(stored(home / f"intervals-{key[:8]}.npz", key, compute)["intervals"], np.float64)
 
 
-def _notes(found: Sequence[Parameter], raw: Mapping[str, str], width: NDArray[np.float64]) -> tuple[str, ...]:
+def _notes(
+    found: Sequence[Parameter],
+    raw: Mapping[str, str],
+    width: NDArray[np.float64],
+    sizes: Sequence[float],
+    pixel: float,
+    distances: Mapping[str, float],
+) -> tuple[str, ...]:
     """Return what these micrographs cannot tell, and why."""
     notes = []
+    if distances["after"] >= distances["before"]:
+        notes.append(
+            f"The distance has not fallen ({distances['before']:.2f} before, {distances['after']:.2f} after): the "
+            "recipe was as near before, or lacks what these micrographs show. Look at the images below."
+        )
+    off = [size for size in sizes if abs(size / pixel - 1) > _OTHER_PIXELS]
+    if off:
+        theirs = " to ".join(dict.fromkeys(f"{size:.3g}" for size in (min(off), max(off))))
+        notes.append(
+            f"The recipe's pixels are {pixel:.3g} Å and the micrographs' {theirs} Å: the camera's numbers hold "
+            "for pixels of the recipe's size. Give scattering.sampling that of the micrographs to learn of theirs."
+        )
     reasons = {name: reason for name, reason in raw.items() if reason}
     if reasons:
         name, reason = next(iter(reasons.items()))

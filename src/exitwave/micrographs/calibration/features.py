@@ -29,6 +29,7 @@ def features(
     *,
     pixel_size: float | None = None,
     energy: float = 300e3,
+    spherical: float = 0.0,
     counts: bool = False,
 ) -> NDArray[np.float64]:
     """Return numbers that tell how images were taken, shape (n, 29) or more.
@@ -45,8 +46,8 @@ def features(
         Square images on one pixel size, (n, y, x).
     pixel_size
         Å.
-    energy
-        eV, for the rings.
+    energy, spherical
+        eV, and C30 in Å, for the rings.
     counts
         Whether the values are in proportion to electrons, so that mean and variance say something.
 
@@ -71,14 +72,14 @@ def features(
     uneven = np.log10(local.std(axis=1) / (local.mean(axis=1) + 1e-12) + 1e-3)
     columns = [powers, *shapes, uneven]
     if pixel_size is not None:
-        columns.append(_rings(images, pixel_size, energy))
+        columns.append(_rings(images, pixel_size, energy, spherical))
     if counts:
         mean = np.maximum(means[:, 0, 0], 1e-6)
         columns += [np.log10(mean), np.log10(np.maximum(scale[:, 0, 0] ** 2 / mean, 1e-6))]
     return np.column_stack(columns)
 
 
-def _rings(images: NDArray[np.float64], pixel_size: float, energy: float) -> NDArray[np.float64]:
+def _rings(images: NDArray[np.float64], pixel_size: float, energy: float, spherical: float) -> NDArray[np.float64]:
     """Return how much every image looks like the rings of each defocus, (n, 24)."""
     side = images.shape[-1]
     window = np.hanning(side + 2)[1:-1]
@@ -91,7 +92,7 @@ def _rings(images: NDArray[np.float64], pixel_size: float, energy: float) -> NDA
     size = np.bincount(ring[inside], minlength=count)
     logs = [np.log(np.bincount(ring[inside], each[inside], count) / np.maximum(size, 1) + 1e-12) for each in power]
     centres = low + (np.arange(count) + 0.5) * (high - low) / count
-    return ring_evidence(np.stack(logs), centres, _DEFOCI, energy)
+    return ring_evidence(np.stack(logs), centres, _DEFOCI, energy, spherical)
 
 
 def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:

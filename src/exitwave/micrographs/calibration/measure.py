@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exitwave.core import Distribution, number
 from exitwave.core.errors import ExitwaveError, MicrographError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
@@ -19,14 +20,64 @@ from exitwave.micrographs.rings import fit_ctf
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["crystals", "fitted_rings", "measured_noise", "measured_spacings", "peaks_of", "with_material"]
+__all__ = [
+    "Lens",
+    "crystals",
+    "fitted_rings",
+    "measured_noise",
+    "measured_spacings",
+    "peaks_of",
+    "with_material",
+]
 
 _LENS = ("defocus", "defocus_error", "astigmatism", "astigmatism_error", "azimuth")
 _NEAR = 0.05  # how far a spacing may be from a crystal's, relative, before calibration of the pixel size
 _STRONG = 25.0  # peaks over their ring's mean that have a say
 
 
-def fitted_rings(micrographs: Sequence[Micrograph], energy: float) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Lens:
+    """What a recipe says of the lens before anything is measured.
+
+    Parameters
+    ----------
+    energy
+        eV; of a distribution its median.
+    spherical
+        C30, Å; of a distribution its median.
+    between
+        Range of defocus, Å, in which rings are looked for: of the sign of nine tenths of the recipe's, else positive.
+    """
+
+    energy: float
+    spherical: float = 0.0
+    between: tuple[float, float] = (100.0, 3000.0)
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Lens:
+        """Return that of a recipe.
+
+        Examples
+        --------
+        >>> Lens.of(Recipe.read("gold-on-carbon"))
+        Lens(energy=300000.0, spherical=0.0, between=(100.0, 3000.0))
+        """
+        spec = recipe.images.spec
+        tenths = [_quantile(spec.defocus, share) for share in (0.01, 0.1, 0.9, 0.99)]
+        far = max(3000.0, 1.2 * max(abs(tenths[0]), abs(tenths[-1])))
+        over = tenths[2] < 0
+        return cls(
+            _quantile(recipe.scattering.energy, 0.5),
+            _quantile(spec.aberrations.C30, 0.5),
+            (-far, -100.0) if over else (100.0, far),
+        )
+
+
+def _quantile(value: Any, share: float) -> float:
+    return float(value.quantile(share)) if isinstance(value, Distribution) else number(value)
+
+
+def fitted_rings(micrographs: Sequence[Micrograph], lens: Lens) -> pd.DataFrame:
     """Return one row per micrograph: defocus and astigmatism with errors from Thon rings, where these are visible."""
     import pandas as pd
 
@@ -35,7 +86,7 @@ def fitted_rings(micrographs: Sequence[Micrograph], energy: float) -> pd.DataFra
         row: dict[str, Any] = {"micrograph": micrograph.name, "rings": False}
         numbers: dict[str, Any] = dict.fromkeys(_LENS, math.nan)
         try:
-            fit = fit_ctf(micrograph, energy=energy)
+            fit = fit_ctf(micrograph, energy=lens.energy, spherical=lens.spherical, between=lens.between)
         except MicrographError:
             rows.append(row | numbers)
             continue

@@ -14,7 +14,7 @@ from exitwave.dataset import Recipe
 
 __all__ = ["Parameter", "narrowed", "parameters", "truncated"]
 
-_NOT = {"drift_angle"}  # directions have no order
+_DIRECTIONS = ("drift_angle", "phi")  # how names of angles begin, which have no order
 _QUANTILES = 9
 _BOTH = 0.1  # share of a prior of defocus on either side of focus from which only its size is estimated
 
@@ -100,12 +100,16 @@ def parameters(recipe: Recipe) -> list[Parameter]:
 def _walk(spec: Spec, path: tuple[str, ...]) -> list[Parameter]:
     found = []
     for name, value in spec:
-        if isinstance(value, Distribution) and not value.integral and name not in _NOT and _numeric(value):
+        if isinstance(value, Distribution) and not value.integral and _ordered(name) and _numeric(value):
             folded = name == "defocus" and _BOTH < value.cdf(0.0) < 1 - _BOTH
             found.append(Parameter((*path, name), value, folded))
         elif isinstance(value, Spec) and not isinstance(value, Population):
             found += _walk(value, (*path, name))
     return found
+
+
+def _ordered(name: str) -> bool:
+    return not name.startswith(_DIRECTIONS)
 
 
 def _numeric(distribution: Distribution) -> bool:

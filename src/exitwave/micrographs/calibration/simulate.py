@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,33 @@ _VERSION = 2  # of features and regression; what an older one kept is not used
 
 @dataclass(frozen=True)
 class Look:
-    """How images are described: on a grid of ``side`` pixels of ``pixel`` Å, at an energy in eV, as counts or not."""
+    """How images are described.
+
+    Parameters
+    ----------
+    pixel, side
+        On a grid of ``side`` pixels of ``pixel`` Å.
+    energy, spherical
+        eV, and C30 in Å, for the rings.
+    counts
+        Whether the values are in proportion to electrons.
+    """
 
     pixel: float
     side: int
     energy: float
     counts: bool
+    spherical: float = 0.0
 
     def of(self, stack: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the features of tiles."""
-        return features(stack, pixel_size=self.pixel, energy=self.energy, counts=self.counts)
+        return features(
+            stack, pixel_size=self.pixel, energy=self.energy, spherical=self.spherical, counts=self.counts
+        )
 
     def key(self, **more: Any) -> str:
         """Return what tells results for this description and ``more`` from others."""
-        own = {"pixel": self.pixel, "side": self.side, "energy": self.energy, "counts": self.counts}
-        return identity({"version": _VERSION, **own, **more})
+        return identity({"version": _VERSION, **asdict(self), **more})
 
 
 @dataclass(frozen=True, eq=False)
