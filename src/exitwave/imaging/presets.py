@@ -85,9 +85,10 @@ Their numbers are round and chosen for training: none is a measurement of a prod
 what was measured on it (a knife edge gives c1 to c4, a flat exposure gain and noise)."""
 
 MICROSCOPES: dict[str, dict[str, Any]] = {
-    # Corrected for spherical and chromatic aberration; focal spread as in the published training sets.
+    # Corrected for spherical aberration (TEAM I is for the chromatic one too), with a monochromator; numbers chosen
+    # for a focal spread of 9 to 15 Å, as published training sets have it.
     "team-0.5": {
-        "energy": 300e3, "chromatic": 1e7, "energy_spread": 0.0, "instability": [1.0e-6, 1.2e-6],
+        "energy": 300e3, "chromatic": 1.5e7, "energy_spread": [0.1, 0.3], "instability": [5.5e-7, 8.5e-7],
         "aberrations": "residual", "convergence": [0.05, 0.2], "vibration": [0.1, 0.3], "detector": "scintillator",
     },
     # With image corrector: C_c near 1.5 mm and a field-emission gun.
