@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -35,6 +37,8 @@ app = typer.Typer(
     name="exitwave",
     help="Atoms in, trained network out: structures, HRTEM images, labels, data sets, networks, particles.",
     no_args_is_help=True,
+    subcommand_metavar="COMMAND",
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -63,7 +67,9 @@ def options(
 def main() -> None:
     """Run the command line; every error that is not a bug is one sentence, and the exit code says so."""
     try:
-        app(prog_name="exitwave")
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            app(prog_name="exitwave")
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
@@ -78,6 +84,14 @@ def main() -> None:
         where = f" ({error.filename})" if error.filename else ""
         error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.", soft_wrap=True)
         sys.exit(1)
+
+
+def _warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
+    """Show our own warnings as sentences, and others as Python does."""
+    if category.__module__.startswith("exitwave"):
+        error_console.print(str(message), markup=False, soft_wrap=True)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def _plain(text: object) -> str:
