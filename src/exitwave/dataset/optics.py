@@ -21,7 +21,7 @@ _FOCI = 15
 _PLANCK, _CHARGE, _MASS, _LIGHT = 6.62607015e-34, 1.602176634e-19, 9.1093837139e-31, 299792458.0
 _TERMS = ((1, 2), (2, 1), (2, 3), (3, 0), (3, 2), (3, 4), (4, 1), (4, 3), (4, 5), (5, 0), (5, 2), (5, 4), (5, 6))
 # what is formed here; an image in which anything else differs from its default is not judged
-_IMAGING = {"defocus", "focal_spread", "focal_nodes", "aberrations", "contrast", "dose", "detector"}
+_IMAGING = {"defocus", "focal_spread", "focal_nodes", "aberrations", "contrast", "dose", "detector", "lens_energy"}
 _DETECTOR = {"c1", "c2", "c3", "c4", "noise_flatness", "gain", "read_noise", "offset", "saturation"}
 
 

@@ -30,7 +30,7 @@ class Wave(Protocol):
 
     @property
     def energy(self) -> float:
-        """EV."""
+        """Of the electrons, eV."""
 
 
 @dataclass(frozen=True, eq=False)
