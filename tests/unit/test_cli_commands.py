@@ -4,9 +4,11 @@ import contextlib
 import io
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from exitwave.cli.app import main
@@ -160,6 +162,21 @@ def test_the_command_is_installed():
     done = subprocess.run([sys.executable, "-m", "exitwave", "--help"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0
     assert "demo" in done.stdout
+
+
+def test_warnings_are_sentences(tmp_path, made):
+    """Pixels that are not square are told once, in a sentence without the place in our code."""
+    image = np.random.default_rng(1).poisson(40, (96, 64)).astype(np.float32)
+    per_nm = (1 / 0.06, 1 / 0.04)  # x, y
+    tifffile.imwrite(tmp_path / "wide.tif", image, imagej=True, resolution=per_nm, metadata={"unit": "nm"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        text = exitwave("segment", "wide.tif", "-n", made / "net.safetensors", cwd=tmp_path)
+    assert text.count("square pixels") == 1
+    assert (
+        "\nwide has pixels of 0.4 Å in y and 0.6 Å in x; it is resampled from (96, 64) to (96, 96) square pixels of 0.4 Å."
+        in "\n" + text
+    )
 
 
 def test_options_are_checked(tmp_path):
