@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from exitwave.core import DatasetError, SpecError
+from exitwave.core import DatasetError, OpticsError, SpecError
 from exitwave.dataset import Dataset, Recipe, concat, generate, mix, plan, render
 
 
@@ -143,6 +143,9 @@ def test_new_images_from_stored_waves(tmp_path: Path, one: Dataset) -> None:
         one.take([1]).reimage(images, tmp_path / "other", seed=1)
     new.close()
     resumed.close()
+    with pytest.raises(OpticsError, match="one of 200 keV and the electrons have 300 keV"):
+        one.reimage({"microscope": "lab6-200"}, tmp_path / "other", seed=1)
+    assert not (tmp_path / "other").exists()
 
 
 def test_without_waves_there_are_no_new_images(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_a_microscope_images_electrons_of_its_own_energy_only() -> None:
     recipe = Recipe.read("gold-on-carbon").to_dict() | {"images": {"microscope": "lab6-200"}}
     with pytest.raises(SpecError, match=sentence):
         Recipe.parse(recipe)
+    with pytest.raises(SpecError, match=sentence):
+        Recipe.parse(recipe | {"scattering": {"energy": {"choice": [200e3, 300e3]}}})
     assert Recipe.parse(recipe | {"scattering": {"energy": 200e3}}).images.spec.lens_energy == 200e3
     assert "lens_energy" not in Imaging().to_dict()
 

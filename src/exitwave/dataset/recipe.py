@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializationInfo, SerializeAsAny, field_validator, model_serializer, model_validator
 
-from exitwave.core import Number, OpticsError, Spec, SpecError
+from exitwave.core import Distribution, Number, OpticsError, Spec, SpecError
 from exitwave.core.files import write_whole
 from exitwave.dataset.consistency import check_sections
 from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping, yaml_text
@@ -168,9 +168,10 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _works(self) -> Self:
         check_sections(getattr(self.structures.spec, "field", None), self.scattering, self.labels)
-        if isinstance(self.scattering.energy, int | float):
+        energy = self.scattering.energy
+        for electrons in energy.support if isinstance(energy, Distribution) else (energy,):
             try:
-                self.images.spec.check_energy(self.scattering.energy)
+                self.images.spec.check_energy(electrons)
             except OpticsError as error:
                 raise SpecError(f"images and scattering do not go together: {error}") from None
         return self

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from exitwave.core import DatasetError, Progress, Reporter, ShardCorruptError, Stream
 from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog
@@ -62,6 +64,8 @@ def reimage(
         If ``images`` is not as in a recipe.
     DatasetError
         If there are no waves, or the folder holds something else.
+    OpticsError
+        If the images name a microscope of another energy than the waves have.
     """
     from exitwave.dataset.dataset import Dataset
 
@@ -69,6 +73,8 @@ def reimage(
     if len(data._stores) != 1 or not data._whole:
         raise DatasetError("new images are formed for a whole data set; save a selection as one first.")
     store = data._stores[0]
+    for energy in np.unique(data.column("energy")) if "energy" in data.columns else ():
+        section.spec.check_energy(float(energy))
     where = Path(folder)
     make_folder(where / "shards")
     origin = {
