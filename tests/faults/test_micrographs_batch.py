@@ -125,6 +125,16 @@ def test_sources(night: Path, tmp_path: Path) -> None:
         segment_folder(night, Dark(), tmp_path / "file", seed=1, pixel_size=1.0)
 
 
+def test_a_long_movie_gives_some_frames_where_all_are_held_in_memory(tmp_path: Path) -> None:
+    movie = np.arange(100)[:, None, None] * np.ones((1, 64, 64))
+    np.save(tmp_path / "movie.npy", movie)
+    images, _ = read_all(tmp_path / "movie.npy", pixel_size=0.2)
+    shown = [int(image.array[0, 0]) for image in images]
+    assert len(shown) == 16
+    assert (shown[0], shown[-1]) == (0, 99)
+    assert images[-1].name == "movie-99"
+
+
 def test_a_bad_file_does_not_stop_calibration_and_is_named(night: Path, tmp_path: Path) -> None:
     images, failures = read_all(night, pixel_size=1.0, without=tmp_path / "night" / "more")
     assert len(images) == 4

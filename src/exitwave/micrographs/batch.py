@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "find_micrographs", "read_all", "segment_folder"]
 
 
+_FRAMES = 16  # of one file, where all are held in memory
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """What came of many micrographs.
@@ -100,6 +103,8 @@ def read_all(
 ) -> tuple[list[Micrograph], dict[str, str]]:
     """Return all micrographs of files and folders that can be read and have pixel sizes, and why others cannot.
 
+    They are in memory together, so that of a stack or movie at most 16 frames count, spread evenly over it.
+
     Parameters
     ----------
     sources
@@ -125,7 +130,7 @@ def read_all(
     failures: dict[str, str] = {}
     for file in files:
         try:
-            found = list(frames(file, pixel_size=pixel_size))
+            found = list(frames(file, pixel_size=pixel_size, most=_FRAMES))
             for micrograph in found:
                 micrograph.known_pixel_size()
                 fill_missing(micrograph)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,15 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     return _micrograph(path, pictures, int(frame), _checked(pixel_size))
 
 
-def frames(path: str | Path, *, pixel_size: float | None = None) -> Iterator[Micrograph]:
+def frames(path: str | Path, *, pixel_size: float | None = None, most: int | None = None) -> Iterator[Micrograph]:
     """Yield every image of a file: one, or the frames of a stack or a movie in their order.
 
     Parameters
     ----------
     path, pixel_size
         As in :func:`read`.
+    most
+        Of more frames than these, so many spread evenly from the first to the last.
 
     Raises
     ------
@@ -119,7 +121,10 @@ def frames(path: str | Path, *, pixel_size: float | None = None) -> Iterator[Mic
     path = Path(path)
     size = _checked(pixel_size)
     pictures = _pictures(path)
-    for frame in range(len(pictures)):
+    chosen: Sequence[int] = range(len(pictures))
+    if most is not None and len(pictures) > most:
+        chosen = np.linspace(0, len(pictures) - 1, most).round().astype(int).tolist()
+    for frame in chosen:
         yield _micrograph(path, pictures, frame, size)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OrientationMap", "orientation_map"]
 
+_SAMPLED = 2000  # places that tell the power of film and noise
+
 
 @dataclass(frozen=True, eq=False)
 class OrientationMap:
@@ -128,13 +130,19 @@ def orientation_map(
     ky, kx = np.fft.fftfreq(padded, size)[:, None], np.fft.rfftfreq(padded, size)[None]
     k = np.hypot(ky, kx)
     inside = (k >= 1 / high) & (k <= min(1 / low, 0.5 / size)) & ((kx > 0) | (ky > 0))
-    powers = np.empty((*blocks.shape[:2], int(inside.sum())), np.float32)
-    for row, line in enumerate(blocks):
-        means = (line * hann).sum(axis=(1, 2), keepdims=True) / hann.sum()
-        powers[row] = (np.abs(np.fft.rfft2((line - means) * hann, s=(padded, padded))) ** 2)[:, inside]
-    strength = powers / _background(powers, k[inside] * side * size)
-    best = strength.argmax(axis=2)
-    top = np.take_along_axis(strength, best[..., None], axis=2)[..., 0]
+
+    def powers(places: NDArray[np.float64]) -> NDArray[np.float64]:
+        means = (places * hann).sum(axis=(1, 2), keepdims=True) / hann.sum()
+        spectra = np.fft.rfft2((places - means) * hann, s=(padded, padded))[:, inside]
+        return np.asarray(spectra.real**2 + spectra.imag**2)
+
+    every = max(1, round(math.sqrt(blocks.shape[0] * blocks.shape[1] / _SAMPLED)))
+    sample = np.concatenate([powers(line[::every]) for line in blocks[::every]])
+    background = _background(sample, k[inside] * side * size)
+    best, top = np.empty(blocks.shape[:2], int), np.empty(blocks.shape[:2])
+    for row, line in enumerate(blocks):  # all at once would take gigabytes
+        strength = powers(line) / background
+        best[row], top[row] = strength.argmax(axis=1), strength.max(axis=1)
     y, x = np.broadcast_to(ky, k.shape)[inside][best], np.broadcast_to(kx, k.shape)[inside][best]
     trials = inside.sum() / 4 * best.size  # of the padded frequencies every fourth is independent
     told = top > math.log(max(trials / false_alarms, 2.0))
@@ -146,8 +154,8 @@ def orientation_map(
     )
 
 
-def _background(powers: NDArray[np.float32], ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean power of film and noise at every frequency, from the medians of rings over all places."""
+def _background(powers: NDArray[np.float64], ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean power of film and noise at every frequency, from the medians of rings over the places."""
     place = np.round(ring).astype(int)
     result = np.empty(len(ring))
     for one in np.unique(place):
