@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import TextIO
 
 import typer
 
@@ -86,7 +86,14 @@ def main() -> None:
         sys.exit(1)
 
 
-def _warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any) -> None:
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Show our own warnings as sentences, and others as Python does."""
     if category.__module__.startswith("exitwave"):
         error_console.print(str(message), markup=False, soft_wrap=True)

@@ -139,7 +139,8 @@ def orientation_map(
     every = max(1, round(math.sqrt(blocks.shape[0] * blocks.shape[1] / _SAMPLED)))
     sample = np.concatenate([powers(line[::every]) for line in blocks[::every]])
     background = _background(sample, k[inside] * side * size)
-    best, top = np.empty(blocks.shape[:2], int), np.empty(blocks.shape[:2])
+    best: NDArray[np.int64] = np.empty(blocks.shape[:2], np.int64)
+    top: NDArray[np.float64] = np.empty(blocks.shape[:2])
     for row, line in enumerate(blocks):  # all at once would take gigabytes
         strength = powers(line) / background
         best[row], top[row] = strength.argmax(axis=1), strength.max(axis=1)
