@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -21,6 +22,7 @@ from exitwave.dataset import Dataset, Recipe, generate, plan, render
 from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
 from exitwave.dataset.catalog import CATALOG_NAME
+from exitwave.dataset.curate import MEMBERS_NAME, read_members
 from exitwave.dataset.executors import InlineExecutor, Job
 from exitwave.dataset.feeding import receive, send
 from exitwave.dataset.generate import as_recipe, executor_for, never_compiled, run
@@ -170,6 +172,20 @@ def test_the_catalog_is_only_an_index(folder: Path, data: Dataset) -> None:
     again = Dataset(folder)
     assert again.table().equals(table)
     again.close()
+
+
+def test_tables_that_promise_more_rows_than_they_hold_are_not_read(folder: Path, data: Dataset) -> None:
+    table = data.table()
+    rows = 200_000
+    bomb = pa.table({"shard": pa.repeat(0, rows), "structure": pa.repeat(0, rows), "id": pa.repeat("a", rows)})
+    catalog_module.write_catalog(folder / CATALOG_NAME, bomb, catalog_module._present(folder))
+    again = Dataset(folder)
+    assert again.table().equals(table)
+    again.close()
+    catalog_module.write_catalog(folder / MEMBERS_NAME, bomb, {})
+    with pytest.raises(DatasetError, match="promises more images than it can hold"):
+        read_members(folder)
+    (folder / MEMBERS_NAME).unlink()
 
 
 def test_the_catalog_reads_only_the_shards_that_changed(

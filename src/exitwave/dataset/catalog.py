@@ -20,7 +20,7 @@ from exitwave.core import DatasetError, cores
 from exitwave.core.files import write_whole
 from exitwave.dataset.shards import Shard, shard_number
 
-__all__ = ["CATALOG_NAME", "Catalog", "rows_of_shard", "write_catalog"]
+__all__ = ["CATALOG_NAME", "Catalog", "plausible", "rows_of_shard", "write_catalog"]
 
 CATALOG_NAME = "catalog.parquet"
 _FORMAT = b"exitwave catalog 1"
@@ -167,8 +167,10 @@ class Catalog:
     def _recorded(self) -> dict[str, list[int]]:
         """Return the shards that the catalog on disk was made from; none where it cannot be read."""
         try:
-            metadata = pq.read_schema(self._path).metadata or {}
-            shards = json.loads(metadata.get(b"shards", b"{}")) if metadata.get(b"format") == _FORMAT else {}
+            footer = pq.read_metadata(self._path)
+            metadata = footer.metadata or {}
+            ours = metadata.get(b"format") == _FORMAT and plausible(footer, self._path)
+            shards = json.loads(metadata.get(b"shards", b"{}")) if ours else {}
         except (OSError, ValueError, pa.ArrowException):
             return {}
         return shards if isinstance(shards, dict) else {}
@@ -188,6 +190,11 @@ class Catalog:
             with Shard(self.folder / "shards" / name) as shard:
                 tables.append(_table(rows_of_shard(shard, shard_number(name) or 0)))
         return _joined(tables)
+
+
+def plausible(footer: pq.FileMetaData, path: Path) -> bool:
+    """Return whether a Parquet file can hold as many rows as it promises, each with an identity of its own."""
+    return bool(footer.num_rows <= path.stat().st_size)
 
 
 def _present(folder: Path) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from exitwave.core import DatasetError, Progress, Reporter, Stream
 from exitwave.core.files import write_whole
-from exitwave.dataset.catalog import Catalog
+from exitwave.dataset.catalog import Catalog, plausible
 from exitwave.dataset.generate import RECIPE_NAME, make_folder
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.select import bins_of
@@ -238,10 +238,13 @@ def read_members(folder: Path) -> list[tuple[int, int, str]]:
 
     path = folder / MEMBERS_NAME
     try:
-        table = pq.read_table(path, columns=["shard", "structure", "id"])
-        return list(zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True))
+        columns = ["shard", "structure", "id"]
+        table = pq.read_table(path, columns=columns) if plausible(pq.read_metadata(path), path) else None
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{path} is damaged ({str(error).splitlines()[0]}); save the selection anew.") from None
+    if table is None:
+        raise DatasetError(f"{path} promises more images than it can hold; save the selection anew.")
+    return list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
 
 
 def _write_members(folder: Path, members: Sequence[tuple[int, int, str]]) -> None:
