@@ -66,11 +66,11 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
 
 def test_an_interrupted_run_goes_on_where_it_was(night: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        segment_folder(night, Dark(stop_after=2), tmp_path / "out", seed=1, pixel_size=1.0)
+        segment_folder(night, Dark(stop_after=2), tmp_path / "out", seed=1, pixel_size=1.0, overlay=False)
     again = Dark()
-    batch = segment_folder(night, again, tmp_path / "out", seed=1, pixel_size=1.0)
+    batch = segment_folder(night, again, tmp_path / "out", seed=1, pixel_size=1.0, overlay=False)
     assert again.calls == 4
-    whole = segment_folder(night, Dark(), tmp_path / "other", seed=1, pixel_size=1.0)
+    whole = segment_folder(night, Dark(), tmp_path / "other", seed=1, pixel_size=1.0, overlay=False)
     pd.testing.assert_frame_equal(batch.images, whole.images)
     pd.testing.assert_frame_equal(batch.particles, whole.particles)
     assert batch.summary == whole.summary
@@ -79,7 +79,7 @@ def test_an_interrupted_run_goes_on_where_it_was(night: Path, tmp_path: Path) ->
 
 def test_what_has_changed_is_done_again(night: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = {"seed": 1, "pixel_size": 1.0}
+    options = {"seed": 1, "pixel_size": 1.0, "overlay": False}
     segment_folder(night, Dark(), out, **options)
     for network, extra, calls in (
         (Dark(), {}, 0),
@@ -103,10 +103,19 @@ def test_no_pixel_size_is_a_failure_of_each_file(night: Path, tmp_path: Path) ->
     assert "has no pixel size" in batch.failures[str(night / "image1.npy")]
 
 
-def test_results_in_the_source_folder_are_no_micrographs(night: Path) -> None:
-    first = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0)
-    second = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0)
+def test_results_and_masks_in_the_source_folder_are_no_micrographs(night: Path) -> None:
+    (night / "more" / "image0.npy").unlink()
+    first = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0, overlay=False)
+    second = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0, overlay=False)
     assert first.images["image"].tolist() == second.images["image"].tolist()
+    # of another run of results, of one segmented in place, and of labelled pairs
+    assert len(find_micrographs(night)) == 5
+    assert len(find_micrographs(night / "out")) > 4
+    np.save(night / "image1_mask.npy", np.ones((96, 96)))
+    np.save(night / "carbon_mask.npy", np.ones((96, 96)))
+    assert {file.name for file in find_micrographs(night)} == {
+        "broken.dm4", "carbon_mask.npy", *(f"image{index}.npy" for index in range(4))
+    }  # fmt: skip
 
 
 def test_sources(night: Path, tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ class Batch:
 def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     """Return the files that ``sources`` name: files as they are, folders by what is in them, at any depth.
 
-    Files in folders count by their ending; an ``.emi`` counts through its ``.ser``. Hidden ones do not.
+    Files in folders count by their ending; an ``.emi`` counts through its ``.ser``. Hidden ones do not, nor do
+    ``NAME_mask`` and ``NAME-mask`` beside ``NAME``, nor the results of :func:`segment_folder`.
 
     Raises
     ------
@@ -84,8 +85,8 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     for source in map(Path, listed):
         if source.is_dir():
             inside = (p for p in source.rglob("*") if p.suffix.lower() in EXTENSIONS and p.suffix.lower() != ".emi")
-            hidden = (p for p in inside if not any(part.startswith(".") for part in p.relative_to(source).parts))
-            found.update(dict.fromkeys(sorted(p for p in hidden if p.is_file())))
+            shown = (p for p in inside if not any(part.startswith(".") for part in p.relative_to(source).parts))
+            found.update(dict.fromkeys(_without_results(source, sorted(p for p in shown if p.is_file()))))
         elif source.exists():
             found[source] = None
         else:
@@ -96,6 +97,17 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
             f"{' '.join(EXTENSIONS)}."
         )
     return list(found)
+
+
+def _without_results(source: Path, files: list[Path]) -> list[Path]:
+    """Return the files without masks of others and without what a segmentation wrote into a folder below."""
+    made = {file.parent for file in source.rglob("failures.csv") if (file.parent / "summary.json").is_file()}
+    names = {(file.parent, file.stem) for file in files}
+
+    def is_mask(file: Path) -> bool:
+        return file.stem.lower().endswith(("_mask", "-mask")) and (file.parent, file.stem[:-5]) in names
+
+    return [file for file in files if not is_mask(file) and not (made - {source}).intersection(file.parents)]
 
 
 def read_all(
