@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from exitwave.cli.app import app
@@ -51,6 +52,11 @@ def test_a_dry_run_makes_nothing(made: Path) -> None:
     assert "uniform: [5, 7] dose, e/Å² " in text
     assert not (made / "dry").exists()
     assert "0 to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
+    recipe = yaml.safe_load(RECIPE)
+    recipe["images"] |= {"microscope": "team-0.5", "session": {}}
+    (made / "session.yaml").write_text(yaml.safe_dump(recipe))
+    text = exitwave("generate", made / "session.yaml", made / "dry", "--dry-run")
+    assert "2 images of each structure in one session, 60 × 60 px" in text
     (made / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
     assert exitwave("generate", made / "other.yaml", made / "data", "--dry-run", code=1) == ""  # main() says it
 

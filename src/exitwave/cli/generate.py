@@ -82,6 +82,8 @@ def _seen(plan: Recipe) -> str:
 
     scattering, field = plan.scattering, getattr(plan.structures.spec, "field", None)
     facts = [f"{plan.images.per_structure} images of each structure"]
+    if plan.images.spec.session is not None:
+        facts[0] += " in one session"
     if isinstance(field, tuple) and not isinstance(scattering.sampling, Distribution):
         grid = Grid(scattering.grid, field) if scattering.grid else Grid.covering(field, scattering.sampling)
         pixels = f"{grid.shape[0]} × {grid.shape[1]} px at {grid.sampling[0]:.4g} Å/px"
