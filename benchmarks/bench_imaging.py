@@ -75,7 +75,7 @@ def test_images_cost_little_more_than_their_transforms(capsys: pytest.CaptureFix
             f"{size}², {configurations} configurations × {foci} foci: {took * 1e3:.1f} ms per image, "
             f"{ratio:.2f} × its transforms"
         )
-        assert ratio < 6
+        assert ratio < 3
     with capsys.disabled():
         print("", *lines, sep="\n  ")
 
@@ -91,7 +91,7 @@ def test_poisson_noise_beside_torch(capsys: pytest.CaptureFixture[str]) -> None:
         lines.append(
             f"Poisson at {mean:g} electrons: {ours * 1e3:.1f} ms per 512², {theirs / ours:.1f} × faster than torch"
         )
-        assert theirs > (1.5 if mean == 16.0 else 0.7) * ours
+        assert theirs > (2.5 if mean == 16.0 else 0.7) * ours
     with capsys.disabled():
         print("", *lines, sep="\n  ")
 
