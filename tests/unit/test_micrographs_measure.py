@@ -8,14 +8,8 @@ import pytest
 
 from exitwave.dataset import Recipe
 from exitwave.imaging import Micrograph
-from exitwave.micrographs.calibration.measure import (
-    Lens,
-    crystals,
-    fitted_rings,
-    measured_noise,
-    measured_spacings,
-    with_material,
-)
+from exitwave.micrographs.calibration.measure import Lens, fitted_rings, measured_noise, rings_table
+from exitwave.micrographs.calibration.spacings import crystals, measured_spacings, pixel_note, with_material
 
 GOLD = [2.355, 2.36, 2.35, 2.04, 2.035, 1.442]
 
@@ -31,6 +25,20 @@ def test_spacings_stand_beside_the_tabulated_ones() -> None:
     assert table.loc["111", "peaks"] == 3
     assert 0.01 < table.loc["111", "error"] < 0.02
     assert measured_spacings(peaks(GOLD, strength=5.0), ["Au"]).empty
+    assert pixel_note(peaks(GOLD), ["Au"]) == ""
+
+
+def test_a_wrong_pixel_size_shows_in_all_spacings_alike() -> None:
+    """Gold at 4.5 % too small pixels: planes are told from each other, 400 not taken for 331."""
+    measured = peaks([0.957 * d for d in (*GOLD, 1.0196)])
+    table = measured_spacings(measured, ["Au"]).set_index("plane")
+    assert table["peaks"].to_dict() == {"111": 3, "200": 2, "220": 1, "400": 1}
+    assert np.allclose(table["scale"], 0.957, atol=0.006)
+    note = pixel_note(measured, ["CdSe", "Au"])
+    assert "If the particles are Au" in note
+    assert "4.5% larger than stated" in note or "4.4% larger" in note or "4.6% larger" in note
+    # two peaks are no reason to disbelieve a pixel size
+    assert np.all(measured_spacings(measured[:1], ["Au"])["scale"] == 1)
 
 
 def test_a_choice_of_materials_is_cut_to_those_that_explain_the_spacings() -> None:
@@ -54,7 +62,7 @@ def test_what_cannot_be_measured_is_said_for_each_micrograph() -> None:
     noise = measured_noise([small, plain]).set_index("micrograph")
     assert "statistics need 64 px" in noise.loc["small", "why_not"]
     assert "too alike in brightness" in noise.loc["plain", "why_not"]
-    rings = fitted_rings([small, plain], Lens(300e3)).set_index("micrograph")
+    rings = rings_table(fitted_rings([small, plain], Lens(300e3))).set_index("micrograph")
     assert not rings["rings"].any()
     assert np.isnan(rings["defocus"]).all()
 

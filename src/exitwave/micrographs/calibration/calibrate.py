@@ -15,12 +15,13 @@ from exitwave.core import Reporter, Stream, identity
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Dataset, Recipe
 from exitwave.imaging.micrograph import Micrograph
-from exitwave.micrographs.calibration import measure
+from exitwave.micrographs.calibration import measure, spacings
 from exitwave.micrographs.calibration.features import common_grid, energy_distance, tiles, too_small
 from exitwave.micrographs.calibration.parameters import Parameter, narrowed, parameters, truncated
 from exitwave.micrographs.calibration.quantiles import QuantileRegression
 from exitwave.micrographs.calibration.simulate import Look, Simulated, described, place_of, simulate, sized, stored
 from exitwave.micrographs.noise import linear_counts
+from exitwave.micrographs.rings import CTFFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,34 +180,34 @@ def calibrate(
             assert new_seen is not None
             seen = new_seen
         intervals = _intervals(home, look, seen, real, ends, stream / "regression" / turn)
-    names = list(materials) or measure.crystals(recipe)
-    peaks = measure.peaks_of(kept, names)
+    peaks = spacings.peaks_of(kept, list(materials) or spacings.crystals(recipe))
     estimates = _table(kept, found, intervals)
     width = np.median(intervals[:, 2] - intervals[:, 0], axis=0)
     told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < _TOLD}
-    calibrated = measure.with_material(narrowed(recipe, found, told, seed), peaks)
+    calibrated = spacings.with_material(narrowed(recipe, found, told, seed), peaks)
     last = sized(calibrated, max(8, structures // 4), images, (stream / "after").integer())
     after, new = simulate(last, home, "calibrated", [], look, **how)
     assert new is not None
     mean, scale = first.seen.mean(axis=0), first.seen.std(axis=0) + 1e-9
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
+    notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
+    names = list(materials) or spacings.crystals(calibrated)
+    fits = measure.fitted_rings(kept, lens)
     result = Calibration(
         calibrated,
         estimates,
         distances,
-        measure.fitted_rings(kept, lens),
+        measure.rings_table(fits),
         measure.measured_noise(kept),
         peaks,
-        measure.measured_spacings(peaks, names),
+        spacings.measured_spacings(peaks, names),
         _strange(kept, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
         home,
-        _notes(
-            found, raw, width, [micrograph.known_pixel_size() for micrograph in kept], _pixel_size(prior), distances
-        ),
+        (*notes, *filter(None, [spacings.pixel_note(peaks, names)])),
         {**(left_out or {}), **out},
     )
-    _write(result, kept, prior, after, pixel, side)
+    _write(result, kept, prior, after, (pixel, side), fits)
     return result
 
 
@@ -349,7 +350,12 @@ def _strange(
 
 
 def _write(
-    result: Calibration, micrographs: Sequence[Micrograph], before: Dataset, after: Dataset, pixel: float, side: int
+    result: Calibration,
+    micrographs: Sequence[Micrograph],
+    before: Dataset,
+    after: Dataset,
+    grid: tuple[float, int],
+    fits: Mapping[str, CTFFit | None],
 ) -> None:
     from exitwave.core.files import write_whole
     from exitwave.micrographs.calibration.report import write_report
@@ -358,8 +364,9 @@ def _write(
     write_whole(result.folder / "recipe.yaml", _recipe_text(result).encode(), error=MicrographError)
     for name in ("estimates", "rings", "noise", "lattice", "spacings"):
         write_table(getattr(result, name), result.folder / f"{name}.csv")
+    pixel, side = grid
     real = [replace(m, array=tiles(m, pixel, side)[0], pixel_size=pixel) for m in micrographs]
-    write_report(result, real, before, after, pixel, side)
+    write_report(result, real, before, after, pixel, side, fits)
 
 
 def _recipe_text(result: Calibration) -> str:

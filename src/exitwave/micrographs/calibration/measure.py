@@ -1,38 +1,27 @@
-"""What can be measured on micrographs without any simulation: rings, noise and lattice spacings."""
+"""What can be measured on micrographs without any simulation: Thon rings and noise."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exitwave.core import Distribution, number
-from exitwave.core.errors import ExitwaveError, MicrographError
+from exitwave.core.errors import MicrographError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
-from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
 from exitwave.micrographs.noise import NoiseStatistics, noise_statistics
-from exitwave.micrographs.rings import fit_ctf
+from exitwave.micrographs.rings import CTFFit, fit_ctf
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Lens",
-    "crystals",
-    "fitted_rings",
-    "measured_noise",
-    "measured_spacings",
-    "peaks_of",
-    "with_material",
-]
+__all__ = ["Lens", "fitted_rings", "measured_noise", "rings_table"]
 
 _LENS = ("defocus", "defocus_error", "astigmatism", "astigmatism_error", "azimuth")
-_NEAR = 0.05  # how far a spacing may be from a crystal's, relative, before calibration of the pixel size
-_STRONG = 25.0  # peaks over their ring's mean that have a say
 
 
 @dataclass(frozen=True)
@@ -77,22 +66,29 @@ def _quantile(value: Any, share: float) -> float:
     return float(value.quantile(share)) if isinstance(value, Distribution) else number(value)
 
 
-def fitted_rings(micrographs: Sequence[Micrograph], lens: Lens) -> pd.DataFrame:
+def fitted_rings(micrographs: Sequence[Micrograph], lens: Lens) -> dict[str, CTFFit | None]:
+    """Return what the Thon rings of every micrograph say, by its name; None where the field is too small to tell."""
+    fits: dict[str, CTFFit | None] = {}
+    for micrograph in micrographs:
+        try:
+            fits[micrograph.name] = fit_ctf(
+                micrograph, energy=lens.energy, spherical=lens.spherical, between=lens.between
+            )
+        except MicrographError:
+            fits[micrograph.name] = None
+    return fits
+
+
+def rings_table(fits: Mapping[str, CTFFit | None]) -> pd.DataFrame:
     """Return one row per micrograph: defocus and astigmatism with errors from Thon rings, where these are visible."""
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    for micrograph in micrographs:
-        row: dict[str, Any] = {"micrograph": micrograph.name, "rings": False}
-        numbers: dict[str, Any] = dict.fromkeys(_LENS, math.nan)
-        try:
-            fit = fit_ctf(micrograph, energy=lens.energy, spherical=lens.spherical, between=lens.between)
-        except MicrographError:
-            rows.append(row | numbers)
-            continue
-        if fit.visible:
-            numbers = {name: float(getattr(fit, name)) for name in numbers}
-        rows.append(row | {"rings": fit.visible} | numbers | {"significance": fit.significance})
+    rows = []
+    for name, fit in fits.items():
+        seen = fit is not None and fit.visible
+        numbers = {key: float(getattr(fit, key)) if seen else math.nan for key in _LENS}
+        significance = math.nan if fit is None else fit.significance
+        rows.append({"micrograph": name, "rings": seen, **numbers, "significance": significance})
     return pd.DataFrame(rows)
 
 
@@ -124,112 +120,3 @@ def _noise_of(micrographs: Sequence[Micrograph]) -> NoiseStatistics:
     except MicrographError as error:
         unknown = (math.nan, math.nan, math.nan)
         return NoiseStatistics(unknown, np.full((len(micrographs), 3), math.nan), math.nan, math.nan, str(error))
-
-
-def crystals(recipe: Recipe) -> list[str]:
-    """Return the crystals that a recipe's structures are made of.
-
-    Examples
-    --------
-    >>> crystals(Recipe.read("gold-on-carbon"))
-    ['Au']
-    """
-    names: list[str] = []
-
-    def walk(value: Any, key: str = "") -> None:
-        if isinstance(value, dict):
-            for name, item in value.items():
-                walk(item, key if name in ("choice", "constant") else name)
-        elif isinstance(value, list):
-            for item in value:
-                walk(item, key)
-        elif key == "material" and isinstance(value, str) and value not in names:
-            try:
-                plane_spacings(value)
-            except ExitwaveError:
-                return  # amorphous
-            names.append(value)
-
-    walk(recipe.structures.spec.to_dict())
-    return names
-
-
-def peaks_of(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> pd.DataFrame:
-    """Return the lattice peaks of all micrographs, with a column ``micrograph``."""
-    import pandas as pd
-
-    tables = [
-        lattice_peaks(micrograph, materials=materials, between=(0.9, 4.5)).assign(micrograph=micrograph.name)
-        for micrograph in micrographs
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataFrame:
-    r"""Return the lattice spacings of materials as the micrographs show them, one row per plane that was seen.
-
-    Every strong peak belongs to the plane whose spacing is nearest, within 5 %; ``spacing`` is the median of these
-    and ``error`` its standard error from their scatter (:math:`1.25\,s/\sqrt n`, at least that of one in a hundred
-    over their number); ``deviation`` is relative to the ``tabulated`` one. One deviation common to all planes is an
-    error of the pixel size, of either sign.
-
-    Parameters
-    ----------
-    peaks
-        Of :func:`peaks_of`.
-    materials
-        Candidates.
-    """
-    import pandas as pd
-
-    strong = peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
-    rows = []
-    for name in materials:
-        planes = plane_spacings(name, 0.9)
-        d = np.array([spacing for _, spacing in planes])
-        off = strong[:, None] / d - 1
-        nearest = np.abs(off).argmin(axis=1) if strong.size else np.zeros(0, int)
-        for index, (plane, spacing) in enumerate(planes):
-            mine = strong[(nearest == index) & (np.abs(off[:, index]) < _NEAR)]
-            if mine.size:
-                middle = float(np.median(mine))
-                scatter = max(1.2533 * float(mine.std(ddof=1)) if mine.size > 1 else 0.0, 0.01 * middle)
-                rows.append(
-                    {
-                        "material": name, "plane": plane, "tabulated": spacing, "spacing": middle,
-                        "error": scatter / math.sqrt(mine.size), "deviation": middle / spacing - 1,
-                        "peaks": int(mine.size),
-                    }
-                )  # fmt: skip
-    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
-    """Return the recipe with a choice of the particles' material cut to those that explain most of the strong peaks.
-
-    A material is left out where it explains fewer than half as many peaks as the one that explains most, those not
-    counted that it would explain by chance (the planes of some lie close); where none explains two, nothing changes.
-    """
-    data = recipe.to_dict()
-    particles = data["structures"].get("particles")
-    choice = particles.get("material") if isinstance(particles, dict) else None
-    if not isinstance(choice, dict) or "choice" not in choice:
-        return recipe
-    strong = peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
-    names = [str(name) for name in choice["choice"]]
-    anywhere = np.geomspace(0.9, 4.5, 2000)
-    explained = {}
-    for name in names:
-        d = np.array([spacing for _, spacing in plane_spacings(name, 0.9)])
-        met, chance = (np.abs(one[:, None] / d - 1).min(axis=1) < _NEAR / 2 for one in (strong, anywhere))
-        explained[name] = max(0.0, float(met.sum() - len(strong) * chance.mean()))
-    most = max(explained.values())
-    kept = [index for index, name in enumerate(names) if most < 2 or 2 * explained[name] >= most]
-    if len(kept) == len(names):
-        return recipe
-    weights = choice.get("weights") or [1.0] * len(names)
-    particles["material"] = {
-        "choice": [names[index] for index in kept], "weights": [float(weights[index]) for index in kept]
-    }  # fmt: skip
-    return Recipe.parse(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.pages import Section, write_page
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.familiarity import band_powers, edges
 from exitwave.micrographs.calibration.features import BANDS, tiles
+from exitwave.micrographs.rings import CTFFit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +38,7 @@ def write_report(
     after: Dataset,
     pixel: float,
     side: int,
+    fits: Mapping[str, CTFFit | None],
 ) -> Path:
     """Write ``report.html`` into the calibration's folder."""
     groups = {
@@ -69,6 +72,7 @@ def write_report(
             "Thon rings",
             "Defocus and astigmatism (Å, degrees) with standard errors, fitted to the rings of each micrograph where "
             "these are visible. They count from the middle of the film, the recipe's defocus from the exit face.",
+            figures=_rings(fits),
             rows=result.rings.to_dict("records"),
         ),
         Section(
@@ -93,6 +97,28 @@ def write_report(
     if result.notes:
         sections.insert(0, Section("What to know", "\n\n".join(result.notes)))
     return write_page(result.folder / "report.html", "Calibration", lead, sections, error=MicrographError)
+
+
+def _rings(fits: Mapping[str, CTFFit | None]) -> dict[str, Figure]:
+    """Return measured and fitted rings of the micrographs that have some, the clearest first."""
+    seen = [(name, fit) for name, fit in fits.items() if fit is not None and fit.visible]
+    chosen = sorted(seen, key=lambda one: -one[1].significance)[:_SHOWN]
+    if not chosen:
+        return {}
+    rows = -(-len(chosen) // 3)
+    figure = Figure(figsize=(12.6, 2.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, 3, squeeze=False, sharex=True).ravel()
+    for axes, (name, fit) in zip(grid, chosen, strict=False):
+        frequency, measured, fitted = fit.curves
+        axes.plot(frequency, measured, color=_REAL, lw=0.8, label="measured")
+        axes.plot(frequency, fitted, color=_AFTER, lw=1.5, label="fit")
+        axes.set_title(f"{name}: {fit.defocus:.0f} ± {fit.defocus_error:.0f} Å", fontsize=9)
+    for axes in grid[len(chosen) :]:
+        axes.set_axis_off()
+    grid[0].legend(frameon=False, fontsize=8)
+    grid[0].set_ylabel("ln power, less its slow part", fontsize=8)
+    figure.supxlabel("spatial frequency, 1/Å", fontsize=9)
+    return {"Thon rings, astigmatism taken out": figure}
 
 
 def _images(data: Dataset, pixel: float, side: int, most: int = 96) -> list[NDArray[np.float32]]:
@@ -139,7 +165,8 @@ def _histograms(groups: dict[str, list[NDArray[np.float32]]]) -> Figure:
     middle = (bins[1:] + bins[:-1]) / 2
     for (name, images), colour in zip(groups.items(), (_REAL, _BEFORE, _AFTER), strict=True):
         scaled = [(image - image.mean()) / (image.std() + 1e-12) for image in images]
-        shares = np.stack([np.histogram(image, bins, density=True)[0] for image in scaled])
+        # whole counts of few electrons leave bins empty
+        shares = np.stack([gaussian_filter1d(np.histogram(image, bins, density=True)[0], 2.0) for image in scaled])
         low, central, high = np.quantile(shares, [0.1, 0.5, 0.9], axis=0)
         axes.fill_between(middle, low, high, color=colour, alpha=0.15, lw=0)
         axes.plot(middle, central, color=colour, label=name)

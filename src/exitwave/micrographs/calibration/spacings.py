@@ -1,0 +1,180 @@
+"""Lattice spacings of many micrographs, and the material and pixel size that they speak for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exitwave.core.errors import ExitwaveError
+from exitwave.dataset import Recipe
+from exitwave.imaging.micrograph import Micrograph
+from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["crystals", "measured_spacings", "peaks_of", "pixel_note", "with_material"]
+
+_Array = NDArray[np.float64]
+
+_STRETCHED = 0.06  # how far the pixel size may be off
+_MET = 0.015  # how far a spacing may be from a crystal's at the right pixel size, where materials are compared
+_NEAR = 0.025  # and where spacings are measured
+_STRONG = 25.0  # peaks over their ring's mean that have a say
+
+
+def crystals(recipe: Recipe) -> list[str]:
+    """Return the crystals that a recipe's structures are made of.
+
+    Examples
+    --------
+    >>> crystals(Recipe.read("gold-on-carbon"))
+    ['Au']
+    """
+    names: list[str] = []
+
+    def walk(value: Any, key: str = "") -> None:
+        if isinstance(value, dict):
+            for name, item in value.items():
+                walk(item, key if name in ("choice", "constant") else name)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item, key)
+        elif key == "material" and isinstance(value, str) and value not in names:
+            try:
+                plane_spacings(value)
+            except ExitwaveError:
+                return  # amorphous
+            names.append(value)
+
+    walk(recipe.structures.spec.to_dict())
+    return names
+
+
+def peaks_of(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> pd.DataFrame:
+    """Return the lattice peaks of all micrographs, with a column ``micrograph``."""
+    import pandas as pd
+
+    tables = [
+        lattice_peaks(micrograph, materials=materials, between=(0.9, 4.5)).assign(micrograph=micrograph.name)
+        for micrograph in micrographs
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataFrame:
+    r"""Return the lattice spacings of materials as the micrographs show them, one row per plane that was seen.
+
+    First the ``scale`` is found, up to 6 % off one, at which a material explains most strong peaks within 1.5 %: a
+    wrong pixel size stretches all spacings alike. Every peak then belongs to the plane whose stretched spacing is
+    nearest, within 2.5 %; ``spacing`` is the median of these and ``error`` its standard error from their scatter
+    (:math:`1.25\,s/\sqrt n`, at least that of one in a hundred over their number); ``deviation`` is relative to the
+    ``tabulated`` one.
+
+    Parameters
+    ----------
+    peaks
+        Of :func:`peaks_of`.
+    materials
+        Candidates.
+    """
+    import pandas as pd
+
+    strong = _strong(peaks)
+    rows = []
+    for name in materials:
+        planes = plane_spacings(name, 0.85)
+        d = np.array([spacing for _, spacing in planes])
+        scale, _ = _explained(strong, d)
+        off = strong[:, None] / (scale * d) - 1
+        nearest = np.abs(off).argmin(axis=1) if strong.size else np.zeros(0, int)
+        for index, (plane, spacing) in enumerate(planes):
+            mine = strong[(nearest == index) & (np.abs(off[:, index]) < _NEAR)]
+            if mine.size:
+                middle = float(np.median(mine))
+                scatter = max(1.2533 * float(mine.std(ddof=1)) if mine.size > 1 else 0.0, 0.01 * middle)
+                rows.append(
+                    {
+                        "material": name, "plane": plane, "tabulated": spacing, "spacing": middle,
+                        "error": scatter / math.sqrt(mine.size), "deviation": middle / spacing - 1,
+                        "peaks": int(mine.size), "scale": scale,
+                    }
+                )  # fmt: skip
+    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
+    """Return what the spacings say against the pixel size, or nothing."""
+    best = max(
+        ((*_explained(_strong(peaks), _spacings(name)), name) for name in materials),
+        key=lambda one: (one[1], -abs(one[0] - 1)),
+        default=(1.0, 0.0, ""),
+    )
+    off = 1 / best[0] - 1
+    if best[1] < 2 or abs(off) < _MET / 2:
+        return ""
+    return (
+        f"If the particles are {best[2]}, the lattice spacings say that pixels are {abs(off):.1%} "
+        f"{'larger' if off > 0 else 'smaller'} than stated; give --pixel-size if the files are wrong."
+    )
+
+
+def _spacings(name: str) -> _Array:
+    return np.array([spacing for _, spacing in plane_spacings(name, 0.85)])
+
+
+def _strong(peaks: pd.DataFrame) -> _Array:
+    return peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
+
+
+def _explained(spacings: _Array, planes: _Array) -> tuple[float, float]:
+    """Return the scale at which planes explain most spacings, and how many more than by chance.
+
+    One where none explains two more than the scale of one does: the pixel size is believed until it is contradicted.
+    """
+    anywhere = np.geomspace(0.9, 4.5, 2000)
+    scales = np.linspace(1 - _STRETCHED, 1 + _STRETCHED, 61)
+    counts = []
+    for scale in scales:
+        met, chance = (np.abs(one[:, None] / (scale * planes) - 1).min(axis=1) < _MET for one in (spacings, anywhere))
+        counts.append(float(met.sum() - spacings.size * chance.mean()))
+    found = np.array(counts)
+    plain = len(scales) // 2
+    if found.max() < found[plain] + 2:
+        return 1.0, max(0.0, float(found[plain]))
+    # the middle of those that explain most; of several, the one nearest to the pixel size as it was told
+    most = np.nonzero(found > found.max() - 0.5)[0]
+    runs = np.split(most, np.nonzero(np.diff(most) > 1)[0] + 1)
+    middles = [float(scales[run].mean()) for run in runs]
+    return min(middles, key=lambda scale: abs(scale - 1)), float(found.max())
+
+
+def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
+    """Return the recipe with a choice of the particles' material cut to those that explain most of the strong peaks.
+
+    A material is left out where it explains fewer than half as many peaks as the one that explains most, at whatever
+    pixel size up to 6 % off explains most of them; peaks that it would explain by chance do not count (the planes of
+    some lie close). Where none explains two, nothing changes.
+    """
+    data = recipe.to_dict()
+    particles = data["structures"].get("particles")
+    choice = particles.get("material") if isinstance(particles, dict) else None
+    if not isinstance(choice, dict) or "choice" not in choice:
+        return recipe
+    strong = _strong(peaks)
+    names = [str(name) for name in choice["choice"]]
+    explained = {name: _explained(strong, _spacings(name))[1] for name in names}
+    most = max(explained.values())
+    kept = [index for index, name in enumerate(names) if most < 2 or 2 * explained[name] >= most]
+    if len(kept) == len(names):
+        return recipe
+    weights = choice.get("weights") or [1.0] * len(names)
+    particles["material"] = {
+        "choice": [names[index] for index in kept], "weights": [float(weights[index]) for index in kept]
+    }  # fmt: skip
+    return Recipe.parse(data)
