@@ -98,6 +98,13 @@ def test_what_is_wrong_is_said_in_one_sentence_with_its_full_key(path: str, valu
         assert part in text
 
 
+def test_every_rule_of_the_particles_own_wave_needs_it() -> None:
+    data = changed("scattering.particle_wave", False) | {"labels": [{"rule": "thickness"}]}
+    assert not Recipe.parse(data).scattering.particle_wave
+    with pytest.raises(SpecError, match="the label rule phase_thickness needs the wave of the particles alone"):
+        Recipe.parse(data | {"labels": [{"rule": "thickness"}, {"rule": "phase_thickness"}]})
+
+
 def test_text_and_back_is_the_same_recipe(tmp_path: Path) -> None:
     recipe = Recipe.parse(BASE)
     recipe.write(tmp_path / "recipe.yaml")

@@ -230,5 +230,5 @@ def test_a_soft_boundary_lies_between_two_hard_ones() -> None:
     assert np.array_equal(soft > 0, Thickness(minimum=2.0).compute(wave) > 0)
     assert np.array_equal(soft >= 0.5, Thickness(minimum=5.0).compute(wave) > 0)
     assert (soft[Thickness(minimum=8.0).compute(wave) > 0] == 1).all()
-    with pytest.raises(LabelError, match="full is 1 Å and none 2 Å"):
-        label(wave, {"rule": "soft", "full": 1.0})
+    with pytest.raises(SpecError, match="full is 1 Å and none 2 Å"):  # before anything is computed
+        rule({"rule": "soft", "full": 1.0})

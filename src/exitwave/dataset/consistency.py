@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exitwave.core import Distribution, SpecError
-from exitwave.labels import Phase, Rule
+from exitwave.labels import Phase, PhaseThickness, Rule
 from exitwave.scattering import Scattering
 from exitwave.scattering.grid import COARSEST, Grid
 
@@ -25,11 +25,11 @@ def check_sections(field: Any, scattering: Scattering, labels: Sequence[Rule]) -
     scattering, labels
         The recipe's sections.
     """
-    needy = [rule for rule in labels if isinstance(rule, Phase)]
+    needy = [rule for rule in labels if isinstance(rule, Phase | PhaseThickness)]
     if needy and not scattering.particle_wave:
         raise SpecError(
-            "scattering.particle_wave is false, but the label rule phase needs the wave of the particles alone; "
-            "leave it true, or choose another rule."
+            f"scattering.particle_wave is false, but the label rule {needy[0].rule} needs the wave of the particles "
+            "alone; leave it true, or choose another rule."
         )
     if not (isinstance(field, tuple) and len(field) == 2 and all(isinstance(side, int | float) for side in field)):
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from exitwave.core import LabelError, Number
+from exitwave.core import Number, SpecError
 from exitwave.imaging.projection import unwrapped
 from exitwave.labels.base import Covering, Rule, binary, field_box, particles
 from exitwave.labels.rules import Projected, Thickness
@@ -83,10 +84,14 @@ class Soft(Rule):
     full: Annotated[float, Number("a thickness", "Å", above=0, fixed=True)] = 8.0
     dtype: ClassVar[str] = "float32"
 
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.full > self.none:
+            raise SpecError(f"full is {self.full:g} Å and none {self.none:g} Å; full is the larger of the two.")
+        return self
+
     def compute(self, wave: ExitWave) -> NDArray[Any]:
         """Return 0 to 1, float32 (y, x)."""
-        if not self.full > self.none:
-            raise LabelError(f"full is {self.full:g} Å and none {self.none:g} Å; full is the larger of the two.")
         thickness = Projected().compute(wave)
         return np.clip((thickness - self.none) / (self.full - self.none), 0, 1).astype(np.float32)
 
