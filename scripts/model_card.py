@@ -71,6 +71,13 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
     held = [key for key in last if key.startswith("validation_f1")]
     minimum = next(one.to_dict()["minimum"] for one in recipe.labels if one.rule == record["rule"])
     seen = len(history) * training["images_per_epoch"]
+    again = f"exitwave train data --spec reference --seed {record['seed']}"
+    before = ""
+    if start := record.get("start"):
+        again += f" --start general --epochs {len(history)}"
+        before = " Before, it learnt what `general` did" + (
+            "." if start["identity"] == Network.load("general").identity else f" (identity {start['identity']})."
+        )
     lines = [
         f"# The reference network `{name}`",
         "",
@@ -81,9 +88,9 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         f" {', '.join(network.net.heads)}; weights in 16 bits.",
         f"- **Works at** {network.pixel_size:g} Å/px; micrographs are resampled to it. Meant for 0.2 to 0.6 Å/px.",
         f"- **Learnt from** {recipe.structures.count} structures of the recipe `reference-{name}`, imaged anew while"
-        f" it learnt: {seen} crops of {crops['size']} px. Label: {record['rule']} of particles above {minimum:g} Å.",
-        f"- **Again:** `exitwave generate reference-{name} data`, then"
-        f" `exitwave train data --spec reference --seed {record['seed']}`.",
+        f" it learnt: {seen} crops of {crops['size']} px. Label: {record['rule']} of particles above {minimum:g} Å."
+        f"{before}",
+        f"- **Again:** `exitwave generate reference-{name} data`, then `{again}`.",
         "- **No real micrograph** had a part in training, nor in the choice of the epoch, which is the last.",
         "",
         "## Scores",
@@ -91,9 +98,15 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         "Every micrograph in eight orientations (`symmetries=8`); intervals from micrographs drawn with replacement.",
         "",
     ]
-    if hrtem is not None:
-        lines += table("HRTEM of gold on carbon (not shipped)", scores(networks, hrtem))
-    lines += table("Bright field, shipped (labels close to a threshold)", scores(networks, None))
+    if "Au" not in str(record["data"]["recipe"]):
+        lines += [
+            "Of its materials, no labelled micrographs are at hand: what follows is of simulated images alone.",
+            "",
+        ]
+    else:
+        if hrtem is not None:
+            lines += table("HRTEM of gold on carbon (not shipped)", scores(networks, hrtem))
+        lines += table("Bright field, shipped (labels close to a threshold)", scores(networks, None))
     lines += ["### Simulated structures held out", "", "| images | F1 of crops |", "|---|---|"]
     lines += [f"| {_group(key)} | {last[key]:.3f} |" for key in held]
     lines += ["", "## Curves", "", "| epoch | loss | loss on held-out images | their F1 |", "|---|---|---|---|"]
@@ -108,6 +121,7 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         "",
         "- Made for crystalline particles of 6 Å to 40 Å radius on amorphous carbon; other supports, thick stacks of"
         " particles, and scanning or diffraction-contrast images were not in the training.",
+        *([] if name == "general" else ["- For particles of other materials take `general`."]),
         "- Outlines are where particles are thicker than 5 Å. Hand-drawn labels lie up to 2 Å inside or outside.",
         "- Small particles at low dose (below some 100 e/Å²) are found too large or not at all; look at the"
         " confidence.",

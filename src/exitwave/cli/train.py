@@ -32,7 +32,9 @@ def command(
         None, "--live/--stored", help="Form new images from stored waves in every step."
     ),
     where: str | None = typer.Option(None, help='SQL condition on the catalog, as in "dose > 300".'),
-    start: Path | None = typer.Option(None, help="A trained network to go on from (fine-tuning)."),
+    start: Path | None = typer.Option(
+        None, help="A trained network to go on from (fine-tuning): its file, or general."
+    ),
     device: str | None = typer.Option(None, help="cpu, cuda, …; a GPU if there is one."),
     devices: int = typer.Option(1, min=1, help="Number of GPUs (or, on the CPU, processes) that share every step."),
     precision: str | None = typer.Option(None, help="32, or on a GPU bf16-mixed or 16-mixed."),
