@@ -127,8 +127,8 @@ class Micrograph:
         """Return the pixel size in Å, or raise MicrographError if it is unknown."""
         if self.pixel_size is None:
             raise MicrographError(
-                f"{self.name or 'the micrograph'} has no pixel size; give it in Å, as in read(path, pixel_size=0.2) or "
-                "with --pixel-size 0.2 on the command line."
+                f"{self.name or 'the micrograph'} has no pixel size; give it in Å, as in read(path, pixel_size=0.2), "
+                "or as --pixel-size 0.2 on the command line."
             )
         return self.pixel_size
 
