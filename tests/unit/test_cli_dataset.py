@@ -142,6 +142,7 @@ def test_new_images_of_old_waves(made: Path) -> None:
 def test_shipped_recipes_and_their_schema(tmp_path: Path) -> None:
     listed = exitwave("recipe")
     assert "paper-baseline" in listed
+    assert all(line.endswith(".") for line in listed.splitlines())  # whole sentences, though some go over two lines
     exitwave("recipe", "paper-baseline", "-o", tmp_path / "mine.yaml")
     assert (tmp_path / "mine.yaml").read_text().startswith("# Gold particles")
     assert json.loads(exitwave("recipe", "--schema"))["title"] == "exitwave recipe"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
 from pathlib import Path
 
 import typer
@@ -27,8 +29,7 @@ def command(
         text = json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n"
     elif name is None:
         for item in shipped_recipes():
-            first = shipped_text(item).splitlines()[0].removeprefix("# ")
-            console.print(f"{item:<28} {first}", markup=False, soft_wrap=True)
+            console.print(f"{item:<28} {_first_sentence(shipped_text(item))}", markup=False, soft_wrap=True)
         return
     else:
         text = shipped_text(name)
@@ -37,3 +38,9 @@ def command(
     else:
         write_whole(output, text.encode())
         console.print(f"Wrote [bold]{output}[/].")
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of the comment that a recipe starts with, which may go over several lines."""
+    lines = [line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    return re.split(r"(?<=\.)\s", " ".join(lines), maxsplit=1)[0]
