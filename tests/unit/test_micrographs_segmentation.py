@@ -365,3 +365,23 @@ def test_heads_that_have_learnt_nothing_are_passed_over() -> None:
             return {"probability": seen, "distance": 5.5 * seen, "boundary": 0.5 * seen}
 
     assert len(segment(micrograph(dumbbell), Flat())) == 2
+
+
+def test_outlines_are_drawn_where_the_network_is_sure() -> None:
+    """A disc with a soft rim and a doubtful middle, and a faint one of which the network is nowhere sure."""
+
+    class Soft:
+        def predict(self, array: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64]:
+            y, x = np.mgrid[:96, :192]
+            first = np.clip((40 - np.hypot(y - 48, x - 48)) / 20, 0, 1)
+            first[44:52, 44:52] = 0.55
+            return np.maximum(first, 0.6 * (np.hypot(y - 48, x - 140) < 20))
+
+    found = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False)
+    assert len(found) == 2
+    areas = np.bincount(found.instances.ravel())[1:]
+    assert areas[0] == pytest.approx(np.pi * 25**2, rel=0.02)  # not 30² at one half, and without a hole
+    assert areas[1] == pytest.approx(np.pi * 20**2, rel=0.02)
+    assert np.array_equal(found.mask, found.instances > 0)
+    whole = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False, outline=0.5)
+    assert np.bincount(whole.instances.ravel())[1] == pytest.approx(np.pi * 30**2, rel=0.02)

@@ -13,7 +13,7 @@ from scipy.ndimage import label as connected
 
 from exitwave.core.errors import MicrographError
 
-__all__ = ["separate", "without_specks"]
+__all__ = ["separate", "trimmed", "without_specks"]
 
 
 def without_specks(mask: NDArray[np.bool_], minimum_area: float) -> NDArray[np.bool_]:
@@ -42,6 +42,35 @@ def without_specks(mask: NDArray[np.bool_], minimum_area: float) -> NDArray[np.b
             small[edge] = False
         mask[small[labels]] = not inside
     return mask
+
+
+def trimmed(instances: NDArray[np.int32], probability: NDArray[np.floating], outline: float) -> NDArray[np.int32]:
+    """Return particles without the rim where a network is less sure than ``outline``.
+
+    What it is unsure of inside of a particle stays, and so does a particle that would lose more than half of itself.
+
+    Parameters
+    ----------
+    instances, probability
+        Both (y, x).
+    outline
+        Probability at which outlines are drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:40, :40]
+    >>> sure = np.clip((16 - np.hypot(y - 20, x - 20)) / 8, 0, 1)
+    >>> disc = (sure >= 0.5).astype(np.int32)
+    >>> int(disc.sum()), int(trimmed(disc, sure, 0.75).sum())
+    (441, 317)
+    """
+    parts = connected((instances == 0) | (probability < outline))[0]
+    outside = np.unique(parts[instances == 0])
+    rim = np.isin(parts, outside[outside > 0]) & (instances > 0)
+    sizes = np.bincount(instances.ravel())
+    lost = np.bincount(instances[rim], minlength=len(sizes))
+    return np.where(rim & (2 * lost <= sizes)[instances], 0, instances).astype(np.int32)
 
 
 def separate(

@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
-from exitwave.micrographs.instances import separate, without_specks
+from exitwave.micrographs.instances import separate, trimmed, without_specks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +98,7 @@ def segment(
     network: Predictor | str | os.PathLike[str] = "general",
     *,
     threshold: float = 0.5,
+    outline: float = 0.75,
     minimum_area: float = 1.0,
     neck: float = 0.75,
     clean: bool = True,
@@ -115,6 +116,10 @@ def segment(
         network with a distance or boundary head parts touching particles by it.
     threshold
         Pixels at or above this probability are particle.
+    outline
+        Outlines of the particles found are drawn at this probability. Networks that learn from overlap, as ours do,
+        call too much of a doubtful rim particle: diameters at 0.5 come out 4 % too large on simulated agglomerates.
+        At ``threshold`` or below nothing is cut off.
     minimum_area
         Smaller objects and holes are noise, nm².
     neck
@@ -154,7 +159,7 @@ def segment(
 
         network = Network.load(network)
     pixel_size = micrograph.known_pixel_size()
-    _check(threshold, minimum_area)
+    _check(threshold, outline, minimum_area)
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
     if flat:
         prepared = flatten(prepared)
@@ -165,10 +170,10 @@ def segment(
     depth = _depth(mask, maps, pixel_size)
     # between particles that a head parts there is no depth at all, so that shallow necks are its noise
     narrow = neck if depth is None else _HEAD_NECK * neck
-    instances = separate(mask, neck=narrow, minimum_area=pixels, depth=depth)
+    instances = trimmed(separate(mask, neck=narrow, minimum_area=pixels, depth=depth), probability, outline)
     compare = getattr(network, "unfamiliar", None)
     unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
-    return Segmentation(mask, probability, instances, micrograph, maps, unfamiliar)
+    return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
 
 
 def _maps(
@@ -189,17 +194,17 @@ def _depth(
     if not mask.any():
         return None
     inside = distance_transform_edt(mask)
-    if "distance" in maps:
-        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
-        # one that has not learnt its task is flat within particles
-        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
-            return depth
     if "boundary" in maps:
         edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
         rim = mask & (inside * pixel_size <= 2.0)
         deep = mask & (inside * pixel_size > 5.0)
         if not deep.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
             return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
+    if "distance" in maps:
+        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
+        # one that has not learnt its task is flat within particles
+        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
+            return depth
     return None
 
 
@@ -210,9 +215,10 @@ def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float
     return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)
 
 
-def _check(threshold: float, minimum_area: float) -> None:
-    if not 0 < threshold < 1:
-        raise MicrographError(f"threshold is {threshold}; it is a probability between 0 and 1.")
+def _check(threshold: float, outline: float, minimum_area: float) -> None:
+    for name, value in (("threshold", threshold), ("outline", outline)):
+        if not 0 < value < 1:
+            raise MicrographError(f"{name} is {value}; it is a probability between 0 and 1.")
     if not 0 <= minimum_area < np.inf:
         raise MicrographError(f"minimum_area is {minimum_area}; it is an area of 0 or more in nm².")
 
