@@ -164,14 +164,14 @@ def test_the_command_is_installed():
     assert "demo" in done.stdout
 
 
-def test_warnings_are_sentences(tmp_path, made):
-    """Pixels that are not square are told once, in a sentence without the place in our code."""
+def test_warnings_are_sentences(tmp_path):
+    """Pixels that are not square are told once, in a sentence without the place in our code; the network is ours."""
     image = np.random.default_rng(1).poisson(40, (96, 64)).astype(np.float32)
     per_nm = (1 / 0.06, 1 / 0.04)  # x, y
     tifffile.imwrite(tmp_path / "wide.tif", image, imagej=True, resolution=per_nm, metadata={"unit": "nm"})
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        text = exitwave("segment", "wide.tif", "-n", made / "net.safetensors", cwd=tmp_path)
+        text = exitwave("segment", "wide.tif", cwd=tmp_path)
     assert text.count("square pixels") == 1
     assert any(line.startswith("wide has pixels of 0.4 Å in y and 0.6 Å in x; it is") for line in text.splitlines())
 

@@ -36,13 +36,15 @@ structures:
   arrangement: {choice: [raft, clump, chain], weights: [3, 1, 1]}
   particles: {material: Au, count: {integers: [2, 6]}, radius: {normal: [18, 4], within: [10, 28]}}
   film: {material: a-C, thickness: {uniform: [20, 60]}}
-scattering: {energy: 300e3, sampling: 0.3, configurations: 1}
+scattering:
+  {energy: 300e3, sampling: 0.4, potential_sampling: 0.2, slice_thickness: 4, configurations: 1, particle_wave: false}
 images:
   per_structure: 2
   defocus: {uniform: [-300, 300]}
   focal_spread: 15
   dose: {loguniform: [200, 2000]}
   detector: {c1: 1, c2: 0, c3: {uniform: [0.4, 0.6]}, c4: 2}
+labels: [{rule: instances}]
 """
 
 
