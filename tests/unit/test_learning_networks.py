@@ -140,6 +140,7 @@ def test_resampling_does_not_move_the_image():
         ({"array": np.full((64, 64), np.nan)}, "missing; fill them first"),
         ({"pixel_size": 0.0}, "pixel_size is 0.0"),
         ({"pixel_size": 0.02}, "is pixel_size in Å"),
+        ({"pixel_size": 250.0}, "250 Å are too coarse"),
         ({"tile": 100}, "multiple of 32"),
         ({"overlap": 1.0}, "overlap is 1.0"),
         ({"symmetries": 3}, "symmetries is 3"),

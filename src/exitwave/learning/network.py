@@ -26,6 +26,7 @@ from exitwave.learning.references import reference_file
 __all__ = ["Network"]
 
 FORMAT = "exitwave network 1"
+MOST_PIXELS = 16384**2  # of an image resampled to the network's pixels; each map of it takes 1 GiB
 
 
 class Network:
@@ -269,6 +270,13 @@ def _predict(
         raise TrainingError(
             f"the image spans {min(image.shape) * pixel_size:.3g} Å, which is {min(image.shape) * scale:.1f} px of "
             f"the network's {network.pixel_size:g} Å; 16 are needed: is pixel_size in Å?"
+        )
+    if image.size * scale**2 > MOST_PIXELS:
+        height, width = (round(side * scale) for side in image.shape)
+        raise TrainingError(
+            f"pixels of {pixel_size:g} Å are too coarse: the image would be resampled to {height} × {width} px of "
+            f"the network's {network.pixel_size:g} Å, and at most {MOST_PIXELS:,} px are; cut a part out, or is the "
+            "pixel size wrong?"
         )
     found = probabilities(
         [network.module],
