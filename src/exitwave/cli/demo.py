@@ -20,7 +20,8 @@ def command(
         "--micrographs",
         exists=True,
         file_okay=False,
-        help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated.",
+        help="Folder of further real micrographs with an index.csv (image, mask, pixel_size_nm); may be repeated; "
+        f"{NEARBY}, where it exists, if none is given.",
     ),
     structures: int | None = typer.Option(None, min=2, help="Number of structures, instead of the recipe's."),
     epochs: int | None = typer.Option(None, min=1, help="Number of passes over the data set."),

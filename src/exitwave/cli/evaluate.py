@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 
 def command(
-    network: Path = typer.Argument(help="A trained network (.safetensors)."),
+    network: Path = typer.Argument(help="A trained network (.safetensors), or the name of a shipped one."),
     images: Path | None = typer.Argument(
         None,
         help="Folder of images and masks, data set, or benchmark's HDF5 file; the shipped micrographs if not given.",
