@@ -383,5 +383,7 @@ def test_outlines_are_drawn_where_the_network_is_sure() -> None:
     assert areas[0] == pytest.approx(np.pi * 25**2, rel=0.02)  # not 30² at one half, and without a hole
     assert areas[1] == pytest.approx(np.pi * 20**2, rel=0.02)
     assert np.array_equal(found.mask, found.instances > 0)
+    large = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False, minimum_area=15.0)
+    assert np.unique(large.instances).tolist() == [0, 1]  # 19.6 and 12.6 nm²
     whole = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False, outline=0.5)
     assert np.bincount(whole.instances.ravel())[1] == pytest.approx(np.pi * 30**2, rel=0.02)

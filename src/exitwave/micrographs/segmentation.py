@@ -171,9 +171,16 @@ def segment(
     # between particles that a head parts there is no depth at all, so that shallow necks are its noise
     narrow = neck if depth is None else _HEAD_NECK * neck
     instances = trimmed(separate(mask, neck=narrow, minimum_area=pixels, depth=depth), probability, outline)
+    instances = _numbered(instances, np.bincount(instances.ravel()) >= pixels)
     compare = getattr(network, "unfamiliar", None)
     unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
     return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
+
+
+def _numbered(instances: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return only the particles kept, numbered from 1 without gaps."""
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[instances]
 
 
 def _maps(
