@@ -174,6 +174,20 @@ def test_the_record_alone_makes_the_image_again() -> None:
     assert not np.array_equal(first.array, image(wave, stream=stream / "other", spec=Imaging.parse(record)).array)
 
 
+@pytest.mark.parametrize("shape", [(32, 48), (37, 41)])  # the second has no transform in tiles
+def test_an_image_has_the_same_bits_in_any_company(shape: tuple[int, int]) -> None:
+    wave = speckle(shape)
+    specs = [
+        Imaging(defocus=80.0, focal_spread=20.0),
+        Imaging(defocus=-50.0, focal_spread=20.0, vibration=0.5),
+        Imaging(focal_spread=30.0, drift=0.8, drift_angle=20.0, contrast=0.7, convergence=0.2),
+        Imaging(contrast=0.8, aperture=15.0, focal_nodes=1),
+    ]
+    together = intensities(wave, specs)
+    for number, spec in enumerate(specs):
+        assert torch.equal(together[number], intensities(wave, [spec])[0]), number
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

@@ -91,7 +91,10 @@ def _formed(spectra: Spectra, conditions: Conditions) -> torch.Tensor:
         return spectra.array.real.new_empty((0, *spectra.shape))
     tracked = torch.is_grad_enabled() and (conditions.tracked or spectra.array.requires_grad)
     if spectra.fits_tiles and not tracked:
-        return _smeared(sum_in_tiles(spectra, conditions, chosen), spectra, conditions)
+        images = sum_in_tiles(spectra, conditions, chosen)
+        for index in range(len(conditions)):  # each alone, so that it has the same bits in any company
+            images[index : index + 1] = _smeared(images[index : index + 1], spectra, conditions[index : index + 1])
+        return images
     per_step = max(1, _WORKSPACE // (4 * spectra.array.numel())) if spectra.array.device.type == "cuda" else 1
     parts = []
     for start in range(0, len(conditions), per_step):
