@@ -205,7 +205,7 @@ def _depth(
         edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
         rim = mask & (inside * pixel_size <= 2.0)
         deep = mask & (inside * pixel_size > 5.0)
-        if not deep.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
+        if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
             return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
     if "distance" in maps:
         depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size

@@ -76,7 +76,7 @@ def strain_field(
     micrograph
         The image.
     peaks
-        Of :func:`~exitwave.micrographs.lattice_peaks`; the first two rows are used, and must not be parallel.
+        Of :func:`~exitwave.micrographs.lattice_peaks`; the first is used, and the first after it that is not parallel.
     reference
         Bool (y, x): where the lattice is unstrained; by default everywhere that fringes are at least half as strong
         as anywhere.
@@ -86,7 +86,7 @@ def strain_field(
     Raises
     ------
     MicrographError
-        If there are fewer than two peaks, they are parallel, or the reference is empty.
+        If there are fewer than two peaks, all are parallel, or the reference is empty.
 
     Source
     ------
@@ -103,10 +103,14 @@ def strain_field(
     """
     if len(peaks) < 2:
         raise MicrographError(f"there are {len(peaks)} lattice peaks; strain takes two that are not parallel.")
-    fields = [fringe_field(micrograph, peaks.iloc[index], radius=radius) for index in range(2)]
-    vectors = np.array([field.vector for field in fields])
-    if abs(np.linalg.det(vectors)) < 0.05 * float(np.prod(np.linalg.norm(vectors, axis=1))):
-        raise MicrographError("the two first lattice peaks are parallel; give two that are not.")
+    fields = [fringe_field(micrograph, peaks.iloc[0], radius=radius)]
+    for index in range(1, len(peaks)):  # the second is often the first one's second order
+        fields[1:] = [fringe_field(micrograph, peaks.iloc[index], radius=radius)]
+        vectors = np.array([field.vector for field in fields])
+        if abs(np.linalg.det(vectors)) >= 0.05 * float(np.prod(np.linalg.norm(vectors, axis=1))):
+            break
+    else:
+        raise MicrographError(f"the {len(peaks)} lattice peaks are all parallel; strain takes two that are not.")
     weight = np.minimum(*(field.amplitude / max(float(field.amplitude.max()), 1e-30) for field in fields))
     inside = weight >= 0.5 * weight.max() if reference is None else np.asarray(reference, bool)
     if inside.shape != weight.shape or not inside.any():
