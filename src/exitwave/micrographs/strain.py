@@ -76,7 +76,7 @@ def strain_field(
     micrograph
         The image.
     peaks
-        Of :func:`~exitwave.micrographs.lattice_peaks`; the first is used, and the first after it that is not parallel.
+        Of :func:`~exitwave.micrographs.lattice_peaks`; the first is used, and the next that is not parallel.
     reference
         Bool (y, x): where the lattice is unstrained; by default everywhere that fringes are at least half as strong
         as anywhere.
