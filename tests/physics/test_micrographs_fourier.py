@@ -175,9 +175,7 @@ def test_strain_and_rotation_are_those_of_the_atoms() -> None:
     assert field.yy[right].mean() == pytest.approx(0.02, abs=0.004)
     assert field.xy[right].mean() == pytest.approx(0.0, abs=0.004)
     assert field.rotation[right].mean() == pytest.approx(1.0, abs=0.25)
-    twice = strain_field(
-        shot, two.iloc[[0, 0, 1]], reference=left, radius=0.03
-    )  # parallel ones are passed over
+    twice = strain_field(shot, two.iloc[[0, 0, 1]], reference=left, radius=0.03)  # parallel ones are passed over
     assert np.array_equal(twice.xx, field.xx)
     with pytest.raises(MicrographError, match="two that are not parallel"):
         strain_field(shot, peaks.iloc[:1])
