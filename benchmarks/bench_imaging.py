@@ -75,7 +75,7 @@ def test_images_cost_little_more_than_their_transforms(capsys: pytest.CaptureFix
             f"{size}², {configurations} configurations × {foci} foci: {took * 1e3:.1f} ms per image, "
             f"{ratio:.2f} × its transforms"
         )
-        assert ratio < 3
+        assert ratio < 5  # 2 to 3 for small images, of which lens and copies are half
     with capsys.disabled():
         print("", *lines, sep="\n  ")
 
