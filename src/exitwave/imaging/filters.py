@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import torch
@@ -48,7 +50,7 @@ def median3(image: torch.Tensor) -> torch.Tensor:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nnan", "nsz"})
-def _median(image, result):  # type: ignore[no-untyped-def]
+def _median(image: Any, result: Any) -> None:
     height, width = image.shape
     low = np.empty(width + 2, np.float32)
     middle = np.empty(width + 2, np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -108,7 +109,7 @@ def _nothing() -> _Table:
 
 
 @numba.njit(cache=True)
-def _alias(share, table):  # type: ignore[no-untyped-def]
+def _alias(share: Any, table: Any) -> None:
     """Fill alias tables of distributions (rows) whose mean share is one, by Vose's method."""
     rows, bins = share.shape
     small, large = np.empty(bins, np.int64), np.empty(bins, np.int64)
@@ -135,7 +136,7 @@ def _alias(share, table):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def mix(x):  # type: ignore[no-untyped-def]
+def mix(x: Any) -> Any:
     """Return a random word of a counter (SplitMix64)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -143,13 +144,13 @@ def mix(x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def unit(x):  # type: ignore[no-untyped-def]
+def unit(x: Any) -> Any:
     """Return a number from 0 to 1 of a random word."""
     return np.float64(x >> np.uint64(11)) * 2.0**-53
 
 
 @numba.njit(nogil=True, cache=True)
-def _rejection(mean, state):  # type: ignore[no-untyped-def]
+def _rejection(mean: Any, state: Any) -> Any:
     gamma = np.uint64(0x9E3779B97F4A7C15)
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
@@ -171,7 +172,7 @@ def _rejection(mean, state):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _largest(means, bits):  # type: ignore[no-untyped-def]
+def _largest(means: Any, bits: Any) -> Any:
     """Return the largest mean, infinity if any is not finite."""
     exponent = np.uint32(0x7F800000)
     for start in range(0, means.size, _CHUNK):
@@ -187,7 +188,7 @@ def _largest(means, bits):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _look(bits, level, log_bins, table, first):  # type: ignore[no-untyped-def]
+def _look(bits: Any, level: Any, log_bins: Any, table: Any, first: Any) -> Any:
     """Return a count of one level from one random word, without a branch; its lowest 20 bits have no say."""
     place = bits >> np.uint64(64 - log_bins)
     entry = table[(np.uint64(level) << np.uint64(log_bins)) | place]
@@ -196,7 +197,9 @@ def _look(bits, level, log_bins, table, first):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz", "contract"})
-def _fill(means, key, table0, first0, table1, first1, table2, first2, counts):  # type: ignore[no-untyped-def]
+def _fill(
+    means: Any, key: Any, table0: Any, first0: Any, table1: Any, first1: Any, table2: Any, first2: Any, counts: Any
+) -> None:
     gamma = np.uint64(0x9E3779B97F4A7C15)
     word0 = mix(key + gamma)
     word1 = mix(word0 + gamma)
