@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -281,20 +281,17 @@ def _fits(
     return [fitted(_White(), start, low, high), *open_ends]
 
 
-class _Transfer:
-    """Transfer of noise over frequency in cycles per pixel, with one free number where the camera is unknown."""
-
-    def __call__(self, frequency: _Array, reach: float) -> _Array:
-        raise NotImplementedError
+# transfer of noise over frequency in cycles per pixel, with one free number where the camera is unknown
+_Transfer = Callable[[_Array, float], _Array]
 
 
-class _White(_Transfer):
+class _White:
     def __call__(self, frequency: _Array, reach: float) -> _Array:
         return np.ones_like(frequency)
 
 
 @dataclass(frozen=True)
-class _Form(_Transfer):
+class _Form:
     form: str
     power: float
 
@@ -303,7 +300,7 @@ class _Form(_Transfer):
 
 
 @dataclass(frozen=True)
-class _Known(_Transfer):
+class _Known:
     detector: Detector
 
     def __call__(self, frequency: _Array, reach: float) -> _Array:
