@@ -65,8 +65,11 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
-        both = all(isinstance(item, Mapping) and not is_distribution(item) for item in (old, value))
-        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+        written = is_distribution(old) or is_distribution(value)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and not written:
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
     return result
 
 
