@@ -43,8 +43,8 @@ class StudySet(Spec):
     """
 
     recipe: str
-    changes: dict[str, Any] = {}  # noqa: RUF012
-    images: dict[str, Any] = {}  # noqa: RUF012
+    changes: dict[str, Any] = {}
+    images: dict[str, Any] = {}
     share: Share = 1.0
 
 
@@ -66,7 +66,7 @@ class Judge(Spec):
     """
 
     data: str
-    changes: dict[str, Any] = {}  # noqa: RUF012
+    changes: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -105,11 +105,11 @@ class Condition(Spec):
     """
 
     data: tuple[str, ...] | None = None
-    changes: dict[str, Any] = {}  # noqa: RUF012
+    changes: dict[str, Any] = {}
     where: str | None = None
     structures: Structures | None = None
     images: Images | None = None
-    training: dict[str, Any] = {}  # noqa: RUF012
+    training: dict[str, Any] = {}
     at: Annotated[float, Number("a place on the axis", fixed=True)] | None = None
     series: str = ""
 
@@ -145,12 +145,12 @@ class Scale(Spec):
     3
     """
 
-    recipes: dict[str, Any] = {}  # noqa: RUF012
-    sets: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+    recipes: dict[str, Any] = {}
+    sets: dict[str, dict[str, Any]] = {}
     structures: Share = 1.0
     images: Share = 1.0
     seeds: Annotated[int, Number("a number of seeds", at_least=1, whole=True, fixed=True)] | None = None
-    training: dict[str, Any] = {}  # noqa: RUF012
+    training: dict[str, Any] = {}
     crops: Crops | None = None
     skip: tuple[str, ...] = ()
 
@@ -199,16 +199,16 @@ class Study(Spec):
     question: str = ""
     reported: str = ""
     data: tuple[str, ...] = ()
-    sets: dict[str, StudySet] = {}  # noqa: RUF012
+    sets: dict[str, StudySet] = {}
     seeds: tuple[Seed, ...]
     conditions: dict[str, Condition]
     reference: str | None = None
-    training: dict[str, Any] = {}  # noqa: RUF012
+    training: dict[str, Any] = {}
     crops: Crops | None = None
-    judges: dict[str, Judge] = {}  # noqa: RUF012
+    judges: dict[str, Judge] = {}
     axis: str = ""
     shown: Annotated[int, Number("a number of images", at_least=0, at_most=8, whole=True, fixed=True)] = 0
-    scales: dict[str, Scale] = {}  # noqa: RUF012
+    scales: dict[str, Scale] = {}
 
     _names = field_validator("data", mode="before")(lambda value: (value,) if isinstance(value, str) else value)
 
