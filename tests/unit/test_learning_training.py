@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from exitwave.core import SpecError, Stream, TrainingError
+from exitwave.dataset import concat
 from exitwave.learning import ArrayData, Net, Training, evaluate, train
 from exitwave.learning.data import partition
 
@@ -173,6 +174,18 @@ def test_a_data_set_is_split_by_structure_and_learnt_from(dataset):
     assert network.record["rule"] == "phase"
     assert network.record["data"]["recipe"]["seed"] == 1
     assert network.predict(dataset[0].image.array, 0.4).shape == dataset[0].image.array.shape
+
+
+def test_images_that_no_recipe_made_are_learnt_from_and_told(dataset, tmp_path):
+    again = dataset.reimage({"per_structure": 2, "dose": 800}, tmp_path / "again", seed=2)
+    network = train(again, seed=1, epochs=1, **SMALL)
+    (origin,) = network.record["data"]["origin"]
+    assert origin["reimaged_from"]["content"] == dataset.stores[0].content()
+    assert origin["images"]["dose"] == 800
+    both = train(concat([dataset, again]), seed=1, epochs=1, **SMALL)
+    first, second = both.record["data"]["origin"]
+    assert first["recipe"]["seed"] == 1
+    assert second == origin
 
 
 def test_live_training_with_shifted_validation(dataset):

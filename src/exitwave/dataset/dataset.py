@@ -22,6 +22,7 @@ from exitwave.dataset.records import StructureRecord
 from exitwave.dataset.samples import Sample, render_structure
 from exitwave.dataset.selection import Selection
 from exitwave.dataset.store import Store
+from exitwave.dataset.yamlfiles import read_yaml
 from exitwave.imaging import Micrograph
 from exitwave.labels import Labels
 from exitwave.scattering import ExitWave
@@ -222,6 +223,18 @@ class Dataset(Selection):
                 f"{path.parent} was not generated from one recipe; {ORIGIN_NAME} tells where it is from."
             )
         return Recipe.read(path)
+
+    @property
+    def origin(self) -> list[dict[str, Any]]:
+        """What each of the folders was made from: its ``recipe``, or what was saved, imported or re-imaged."""
+        found = []
+        for store in self._stores:
+            recipe, other = store.folder / RECIPE_NAME, store.folder / ORIGIN_NAME
+            if recipe.is_file():
+                found.append({"recipe": Recipe.read(recipe).to_dict()})
+            elif other.is_file():
+                found.append(read_yaml(other, "the origin of a data set"))
+        return found
 
     @cached_property
     def content(self) -> str:

@@ -320,12 +320,14 @@ def _generated(
 
 
 def _describe(data: ImageData) -> dict[str, Any]:
-    """Return what is known of the data: their identity, and the recipe where there is one."""
+    """Return what is known of the data: their identity, and the recipe if they come from one."""
     known: dict[str, Any] = {"images": len(data)}
     content = getattr(data, "content", None)
     if isinstance(content, str):
         known["content"] = content
-    recipe = getattr(data, "recipe", None)
-    if isinstance(recipe, Spec):
-        known["recipe"] = recipe.to_dict()
+    origin = getattr(data, "origin", [])
+    if len(origin) == 1 and "recipe" in origin[0]:
+        known["recipe"] = origin[0]["recipe"]
+    elif origin:
+        known["origin"] = origin
     return known
