@@ -122,9 +122,26 @@ def test_every_microscope_and_camera_makes_an_image(name: str | None, camera: st
     assert Imaging.named("team-0.5", dose=50).dose == 50
 
 
-def test_an_unknown_microscope_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"microscope is jeol; the presets are team-0\.5, corrected-300"):
-        Imaging.parse({"microscope": "jeol"})
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"microscope": "jeol"}, "images.microscope is jeol; the presets are team-0.5, corrected-300, lab6-200, or"),
+        ({"microscope": "corected-300"}, "images.microscope is corected-300; the presets are team-0.5, "
+                                         "corrected-300, lab6-200; did you mean corrected-300?"),
+        ({"microscope": {"chromatc": 1e7}}, "images.microscope.chromatc is not a known key; did you mean chromatic?"),
+        ({"microscope": {"detector": "cdc"}}, "images.microscope.detector is cdc; "),
+        ({"microscop": "team-0.5"}, "images.microscop is not a known key; did you mean microscope?"),
+        ({"session": {"microscope": "team-05"}}, "images.session.microscope is team-05; "),
+        ({"session": {"interval": 1}}, "images.session has no microscope; "),
+    ],
+)  # fmt: skip
+def test_a_mistyped_microscope_is_one_sentence_with_its_key(fields: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Imaging.parse(fields, "images")
+    assert str(caught.value).startswith(sentence)
+    with pytest.raises(SpecError) as caught:  # as a constructor call has no section
+        Imaging(**fields)
+    assert str(caught.value).startswith(sentence.removeprefix("images."))
 
 
 def test_the_shown_transfer_is_the_applied_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError
 
@@ -49,6 +49,8 @@ class Spec(_Model):
     (False, True)
     """
 
+    shorthands: ClassVar[tuple[str, ...]] = ()  # keys that stand for several fields and are none themselves
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -74,7 +76,7 @@ class Spec(_Model):
             In one sentence: the key, the value and what is allowed.
         """
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, context={"where": where})
         except ValidationError as error:
             raise SpecError(_sentence(error, cls, where)) from None
 
@@ -177,7 +179,7 @@ def _sentence(error: ValidationError, cls: type[BaseModel], where: str = "") -> 
     kind, given = problem["type"], problem.get("input")
     model = _model_at(cls, problem["loc"][:-1])
     if kind == "extra_forbidden":
-        allowed = sorted(model.model_fields) if model else []
+        allowed = sorted({*model.model_fields, *getattr(model, "shorthands", ())}) if model else []
         near = get_close_matches(path[-1], allowed, n=1)
         hint = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(allowed)}."
         return f"{key} is not a known key; {hint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 __all__ = ["ABERRATIONS", "DETECTORS", "MICROSCOPES", "preset"]
@@ -111,5 +112,7 @@ def preset(name: str, table: Mapping[str, dict[str, Any]], noun: str = "") -> di
     """Return the fields that ``name`` stands for, or raise ValueError with the names there are."""
     if name not in table:
         given = f"{noun} is {name}; " if noun else ""
-        raise ValueError(f"{given}the presets are {', '.join(table)}, or give the numbers one by one.")
+        near = get_close_matches(name, table, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ", or give the numbers one by one."
+        raise ValueError(f"{given}the presets are {', '.join(table)}{hint}")
     return dict(table[name])

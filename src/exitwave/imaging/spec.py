@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
 
 from exitwave.core import Distribution, Number, OpticsError, Spec, SpecError, Stream
 from exitwave.imaging.aberrations import Aberrations
@@ -72,6 +72,8 @@ class Imaging(Spec):
     True
     """
 
+    shorthands: ClassVar[tuple[str, ...]] = ("microscope",)
+
     defocus: Annotated[float | Distribution, Number("a defocus", "Å")] = 0.0
     focal_spread: Annotated[float | Distribution, Number("a focal spread", "Å", at_least=0)] = 15.0
     focal_nodes: Annotated[int, Number("a number of foci", at_least=1, at_most=99, whole=True, fixed=True)] = 25
@@ -94,26 +96,30 @@ class Imaging(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_microscope(cls, data: Any) -> Any:
+    def _of_microscope(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, dict):
             return data
+        where = (info.context or {}).get("where", "")
+        prefix, key = f"{where}." if where else "", "microscope"
         fields, session = dict(data), data.get("session")
         if isinstance(session, Session) and "keys" not in session.model_fields_set:
             session = {name: value for name, value in session if name in session.model_fields_set}
         if isinstance(session, dict) and "keys" not in session:
             session = dict(session)
             if "microscope" in session and "microscope" not in fields:
-                fields["microscope"] = session.pop("microscope")
+                fields["microscope"], key = session.pop("microscope"), "session.microscope"
             if "microscope" not in fields:
-                raise SpecError("session has no microscope; name one beside it, as in microscope: corrected-300.")
+                raise SpecError(
+                    f"{prefix}session has no microscope; name one beside it, as in microscope: corrected-300."
+                )
             fields["session"] = session
         if "microscope" not in fields:
             return fields
         given = fields.pop("microscope")
         if not isinstance(given, Microscope):
             if not isinstance(given, dict):
-                given = preset(str(given), MICROSCOPES, "microscope")
-            given = Microscope.parse(given, "microscope")
+                given = preset(str(given), MICROSCOPES, prefix + key)
+            given = Microscope.parse(given, prefix + key)
         follow = given.fields()
         if isinstance(session, dict):
             keys = [name for name in follow if name not in fields and name != "lens_energy"]
