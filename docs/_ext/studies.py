@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from exitwave.learning import Study, shipped_studies
 
 RESULTS = Path(__file__).parents[1] / "paper"
 """One folder for each study that was run, as ``docs/paper/collect.py`` copies them."""
-SUMMARY = ("condition", "runs", "trained_on", "mean", "low", "high", "sd", "worst", "best")
+_OPEN = "not told apart"  # the verdict on a difference whose interval holds 0
 
 
 class Studies(Directive):
@@ -49,21 +50,61 @@ class Studies(Directive):
 
     def _results(self, home: Path) -> list[nodes.Node]:
         found: list[nodes.Node] = []
+        for paragraph in _text(home / "findings.txt"):
+            found.append(_labelled("Found: " if not found else "", paragraph))
         summary = _rows(home / "summary.csv")
-        for judge in dict.fromkeys(row["images"] for row in summary):
-            mine = [{key: row[key] for key in SUMMARY} for row in summary if row["images"] == judge]
-            found += [nodes.paragraph("", "", nodes.strong(text=f"Particle F1, {judge}")), _table(mine)]
-        for picture in ("scores", "segmentations"):
-            if (home / f"{picture}.png").is_file():
-                where = f"/{home.relative_to(RESULTS.parent).as_posix()}/{picture}.png"
-                found.append(nodes.image(uri=where, alt=f"{picture} of the study {home.name}"))
+        where = f"/{home.relative_to(RESULTS.parent).as_posix()}"
+        found += [
+            nodes.image(uri=f"{where}/{picture}.png", alt=f"{picture} of the study {home.name}")
+            for picture in ("scores", "segmentations")
+            if (home / f"{picture}.png").is_file()
+        ]
+        text = "mean over networks (95 % interval), and how many failed."
+        found += [_labelled("Particle F1: ", text), _table(_wide(summary, _score, keep="trained_on"))]
         differences = _rows(home / "differences.csv")
         if differences:
-            told = [row for row in differences if row["verdict"] != "not told apart"]
-            text = f"{len(told)} of {len(differences)} differences from {differences[0]['reference']} exclude 0."
-            found += [_labelled("Differences: ", text), _table(differences)]
-        found += [_labelled("Time: ", "seconds on the machine that ran it."), _table(_rows(home / "stages.csv"))]
+            told = [row for row in differences if row["verdict"] != _OPEN]
+            text = f"{len(told)} of {len(differences)} differences from {differences[0]['reference']} exclude 0 (*)."
+            found += [_labelled("Differences: ", text), _table(_wide(differences, _difference))]
+        stages = ", ".join(
+            f"{row['stage']} {float(row['seconds']) / 60:.0f} min ({float(row['share']):.0%})"
+            for row in _rows(home / "stages.csv")
+            if float(row["seconds"])
+        )
+        if stages:
+            found.append(_labelled("Time of one core, what other studies have made included: ", f"{stages}."))
         return found
+
+
+def _wide(rows: list[dict[str, str]], cell: Callable[[dict[str, str]], str], keep: str = "") -> list[dict[str, str]]:
+    """Return one row for each condition, with a cell for each set of images."""
+    wide: dict[str, dict[str, str]] = {}
+    for row in rows:
+        line = wide.setdefault(row["condition"], {"condition": row["condition"]})
+        if keep:
+            line[keep] = row[keep]
+        line[row["images"]] = cell(row)
+    return list(wide.values())
+
+
+def _score(row: dict[str, str]) -> str:
+    failed = f", {row['failed']} of {row['runs']} failed" if int(row["failed"]) else ""
+    return f"{float(row['mean']):.3f} ({_range(row, '.2f', '–')}){failed}"
+
+
+def _difference(row: dict[str, str]) -> str:
+    return f"{float(row['difference']):+.3f} ({_range(row, '+.2f', ' to ')}){'' if row['verdict'] == _OPEN else ' *'}"
+
+
+def _range(row: dict[str, str], form: str, between: str) -> str:
+    return between.join(format(float(row[end]), form) if row[end] else "?" for end in ("low", "high"))
+
+
+def _text(path: Path) -> list[str]:
+    """Return the paragraphs of a file, none where there is no file."""
+    if not path.is_file():
+        return []
+    return [" ".join(part.split()) for part in path.read_text(encoding="utf-8").split("\n\n") if part.strip()]
 
 
 def _labelled(label: str, text: str) -> nodes.paragraph:
@@ -78,26 +119,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _table(rows: list[dict[str, str]]) -> nodes.table:
-    """Return rows as a table, numbers with three digits after the point."""
     heads = list(rows[0]) if rows else []
     group = nodes.tgroup(cols=len(heads))
     for _ in heads:
         group += nodes.colspec(colwidth=1)
     lines = [nodes.row("", *(nodes.entry("", nodes.paragraph(text=head.replace("_", " "))) for head in heads))]
     for values in rows:
-        cells = (nodes.entry("", nodes.paragraph(text=_cell(value))) for value in values.values())
+        cells = (nodes.entry("", nodes.paragraph(text=values.get(head) or "–")) for head in heads)
         lines.append(nodes.row("", *cells))
     group += nodes.thead("", lines[0])
     group += nodes.tbody("", *lines[1:])
     return nodes.table("", group, classes=["colwidths-auto"])
-
-
-def _cell(value: str) -> str:
-    try:
-        number = float(value)
-    except ValueError:
-        return value or "–"
-    return value if number.is_integer() and "." not in value else f"{number:.3f}"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -28,7 +28,7 @@ def scores_figure(study: Study, table: pd.DataFrame, summary: pd.DataFrame, scor
     from matplotlib.figure import Figure
 
     sets = list(dict.fromkeys(table["images"]))
-    placed = all(condition.at is not None for condition in study.conditions.values())
+    placed = _is_line(study)
     wide = 3.0 if placed else max(2.2, 0.55 * len(study.conditions))
     columns = min(len(sets), 3)
     rows = -(-len(sets) // columns)
@@ -48,6 +48,12 @@ def scores_figure(study: Study, table: pd.DataFrame, summary: pd.DataFrame, scor
     for axes in panels[:, 0]:
         axes.set_ylabel(score.replace("_", " ").replace("f1", "F1"))
     return figure
+
+
+def _is_line(study: Study) -> bool:
+    """Return whether the conditions lie on an axis, at two places or more."""
+    places = {condition.at for condition in study.conditions.values()}
+    return None not in places and len(places) > 1
 
 
 def segmentations_figure(networks: Mapping[str, Path | None], pairs: Mapping[str, Sequence[Any]]) -> Figure:
@@ -111,9 +117,12 @@ def _lines(study: Study, axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, sc
         scores, where = [values for values, _ in found if values.size], where[known]
         axes.fill_between(where, [v.min() for v in scores], [v.max() for v in scores], color=colour, alpha=0.15)
         axes.plot(where, [v.mean() for v in scores], color=colour, lw=1.5, label=line or None)
-    places = [condition.at for condition in conditions.values() if condition.at is not None]
+    places = sorted({condition.at for condition in conditions.values() if condition.at is not None})
     if min(places) > 0 and max(places) >= 10 * min(places):
         axes.set_xscale("log")
+    shown = places if len(places) <= 7 else places[::2]
+    axes.set_xticks(shown, [f"{place:g}" for place in shown], fontsize=8)
+    axes.set_xticks([], minor=True)
     axes.set_xlabel(study.axis)
 
 
