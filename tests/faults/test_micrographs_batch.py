@@ -61,7 +61,16 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
     assert pd.read_csv(out / "failures.csv")["file"].tolist() == [str(night / "broken.dm4")]
     assert json.loads((out / "summary.json").read_text())["mean_diameter_nm"]["value"] > 0
     assert (out / "sizes.png").stat().st_size > 1000
-    assert repr(batch) == "Batch(out: 6 images, 4 particles, 1 failed)"
+    assert repr(batch) == "Batch(out: 4 particles on 6 images, 1 failed)"
+
+
+def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:
+    batch = segment_folder(night / "image1.npy", Dark(), tmp_path / "one", seed=1, pixel_size=1.0, overlay=False)
+    assert batch.found == "1 particle on 1 image"
+    empty = segment_folder(night / "more", Dark(), tmp_path / "none", seed=1, pixel_size=1.0, overlay=False)
+    assert empty.found == "no particles on 2 images"
+    failed = segment_folder(night / "broken.dm4", Dark(), tmp_path / "bad", seed=1, overlay=False)
+    assert failed.found == "no image could be segmented"
 
 
 def test_an_interrupted_run_goes_on_where_it_was(night: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_dry_run_makes_nothing(made: Path) -> None:
     assert "Drawn structure 0 structure 1 from particles.radius, Å 6." in text
     assert "uniform: [5, 7] dose, e/Å² " in text
     assert not (made / "dry").exists()
-    assert "0 to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
+    assert "none to make." in exitwave("generate", made / "recipe.yaml", made / "data", "--dry-run")
     recipe = yaml.safe_load(RECIPE)
     recipe["images"] |= {"microscope": "team-0.5", "session": {}}
     (made / "session.yaml").write_text(yaml.safe_dump(recipe))

@@ -168,7 +168,7 @@ def test_the_network_gets_a_clean_image_and_its_pixel_size() -> None:
 def test_micrograph_segment_is_the_same() -> None:
     image = micrograph(disc(90, 100, 40))
     assert len(image.segment(Dark()).particles()) == 1
-    assert repr(image.segment(Dark())).startswith("Segmentation(made: 1 particles, 10.5%")
+    assert repr(image.segment(Dark())).startswith("Segmentation(made: 1 particle, 10.5%")
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_lognormal() -> None:
     assert law.std == pytest.approx(sizes.std(), rel=0.02)
     d = np.linspace(0.01, 30, 30000)
     assert float(law.density(d).sum() * (d[1] - d[0])) == pytest.approx(1, abs=1e-4)
-    with pytest.raises(MicrographError, match="there are 2 sizes"):
+    with pytest.raises(MicrographError, match="of 2 sizes no distribution"):
         fit_lognormal([1, 2])
     with pytest.raises(MicrographError, match="smallest size is 0"):
         fit_lognormal([0, 1, 2])

@@ -42,9 +42,7 @@ def command(
     console.print(f"{made.calibration!r}", markup=False)
     for note in made.calibration.notes:
         console.print(note, markup=False, soft_wrap=True)
-    console.print(
-        f"Wrote [bold]{output}[/]: {len(made.batch.particles)} particles on {len(made.batch.images)} images."
-    )
+    console.print(f"Wrote [bold]{output}[/]: {made.batch.found}.")
     failures = {**made.calibration.left_out, **made.batch.failures}
     for path, reason in failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)

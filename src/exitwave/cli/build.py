@@ -31,9 +31,11 @@ def command(
     allow_code: bool = typer.Option(False, help="Let the file name code of your own: only if you trust it."),
 ) -> None:
     """Build a structure and write its atoms in any format that ASE knows, with a picture of them."""
+    from exitwave.core import counted
+
     structure = _built(source, index, seed, allow_code)
     structure.write(output)
-    console.print(f"Wrote [bold]{output}[/]: {len(structure)} atoms.")
+    console.print(f"Wrote [bold]{output}[/]: {counted(len(structure), 'atom')}.")
     console.print(str(structure), markup=False, soft_wrap=True)
     if not no_picture:
         shown = picture or output.with_suffix(".png")
@@ -42,7 +44,7 @@ def command(
 
 
 def _built(source: str, index: int, seed: int | None, allow_code: bool) -> Structure:
-    from exitwave.core import SpecError, Stream
+    from exitwave.core import SpecError, Stream, counted
     from exitwave.dataset import Recipe
     from exitwave.structure import Scene
     from exitwave.structure.constructions import HEAD
@@ -58,8 +60,12 @@ def _built(source: str, index: int, seed: int | None, allow_code: bool) -> Struc
     else:
         recipe = Recipe.read(source, allow_code=allow_code)
         if index >= recipe.structures.count:
-            raise SpecError(f"--index is {index}; the recipe has {recipe.structures.count} structures, from 0.")
-        spec, root = recipe.structures.spec, recipe.seed if seed is None else seed
+            there = counted(recipe.structures.count, "structure")
+            raise SpecError(f"--index is {index}; the recipe has {there}, from 0.")
+        from exitwave.dataset.records import draw_structure
+        from exitwave.dataset.samples import render_structure
+
+        return render_structure(draw_structure(recipe if seed is None else recipe.replace(seed=seed), index))
     stream = Stream(root) / "structure" / index
     structure: Structure = spec.draw(stream / "draw").build(stream / "build")
     return structure

@@ -21,6 +21,7 @@ def command(
     rule: str | None = typer.Option(None, help="Label rule of the maps (hdf5) or instances (coco)."),
 ) -> None:
     """Write a data set in a format that other programs read."""
+    from exitwave.core import counted
     from exitwave.dataset import Dataset, export
 
     data = Dataset(folder)
@@ -28,4 +29,6 @@ def command(
     options = {} if rule is None else {"rule": rule}
     with progress_bars() as report:
         export(chosen, path, format, progress=report, **options)
-    console.print(f"Wrote [bold]{path}[/]: {len(chosen)} images of {len(chosen.structures)} structures.")
+    console.print(
+        f"Wrote [bold]{path}[/]: {counted(len(chosen), 'image')} of {counted(len(chosen.structures), 'structure')}."
+    )

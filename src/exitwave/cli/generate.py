@@ -32,7 +32,7 @@ def command(
 
     Ends with code 1 if samples failed; they are recorded, and all others are made.
     """
-    from exitwave.core import cores
+    from exitwave.core import cores, counted
     from exitwave.dataset import Recipe, generate
 
     plan = Recipe.read(recipe, allow_code=allow_code)
@@ -50,7 +50,9 @@ def command(
             progress=report,
             allow_code=allow_code,
         )
-    console.print(f"Wrote [bold]{folder}[/]: {len(data)} images of {plan.structures.count} structures.")
+    console.print(
+        f"Wrote [bold]{folder}[/]: {counted(len(data), 'image')} of {counted(plan.structures.count, 'structure')}."
+    )
     for failure in data.failures:
         error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)
     if data.failures:
@@ -59,14 +61,17 @@ def command(
 
 def _tell(plan: Recipe, folder: Path) -> None:
     """Say what a run would make; nothing is written."""
+    from exitwave.core import counted
     from exitwave.dataset.generate import check_folder, pending_shards
 
     check_folder(folder, plan)
     pending = pending_shards(plan, folder)
     images = plan.structures.count * plan.images.per_structure
+    shared = f" on {counted(plan.films, 'film')}" if plan.films else ""
     lines = [
-        f"{plan.structures.count} structures ({plan.structures.family}), {images} images, {plan.shards} shards; "
-        f"{len(pending)} to make.",
+        f"{counted(plan.structures.count, 'structure')} ({plan.structures.family}){shared}, "
+        f"{counted(images, 'image')}, "
+        f"{counted(plan.shards, 'shard')}; {len(pending) or 'none'} to make.",
         _seen(plan),
         *_drawn(plan),
         "Nothing was made; `exitwave plan` tells what it costs.",
@@ -77,11 +82,11 @@ def _tell(plan: Recipe, folder: Path) -> None:
 
 def _seen(plan: Recipe) -> str:
     """Say how images and labels come about, as far as nothing of it is drawn."""
-    from exitwave.core import Distribution
+    from exitwave.core import Distribution, counted
     from exitwave.scattering.grid import Grid
 
     scattering, field = plan.scattering, getattr(plan.structures.spec, "field", None)
-    facts = [f"{plan.images.per_structure} images of each structure"]
+    facts = [f"{counted(plan.images.per_structure, 'image')} of each structure"]
     if plan.images.spec.session is not None:
         facts[0] += " in one session"
     if isinstance(field, tuple) and not isinstance(scattering.sampling, Distribution):
@@ -91,7 +96,7 @@ def _seen(plan: Recipe) -> str:
     if not isinstance(scattering.energy, Distribution):
         facts.append(f"{scattering.energy / 1e3:g} keV")
     if not isinstance(scattering.configurations, Distribution):
-        facts.append(f"{scattering.configurations} thermal configurations")
+        facts.append(counted(scattering.configurations, "thermal configuration"))
     facts.append("labels: " + ", ".join(str(rule.to_dict()["rule"]) for rule in plan.labels))
     return "; ".join(facts) + "."
 

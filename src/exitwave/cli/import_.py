@@ -18,10 +18,10 @@ def command(
     pixel_size: float | None = typer.Option(None, help="Å per pixel, where the files do not tell it."),
 ) -> None:
     """Make a data set of labelled images, real or simulated, so that it can be asked, split and trained on."""
+    from exitwave.core import counted
     from exitwave.dataset import import_images
 
     with progress_bars() as report:
         data = import_images(path, folder, format, pixel_size=pixel_size, progress=report)
-    console.print(
-        f"Wrote [bold]{folder}[/]: {len(data)} images with the label maps {', '.join(data.rules) or 'none'}."
-    )
+    maps = f"with the label maps {', '.join(data.rules)}" if data.rules else "without label maps"
+    console.print(f"Wrote [bold]{folder}[/]: {counted(len(data), 'image')} {maps}.")

@@ -19,6 +19,7 @@ def command(
     device: str | None = typer.Option(None, help="Device for imaging, such as cuda."),
 ) -> None:
     """Form new images (other lenses, doses, cameras) from stored waves, without scattering again."""
+    from exitwave.core import counted
     from exitwave.dataset import Dataset
     from exitwave.dataset.yamlfiles import read_yaml
 
@@ -26,6 +27,8 @@ def command(
     section = section["images"] if isinstance(section.get("images"), dict) else section
     with progress_bars() as report:
         data = Dataset(folder).reimage(section, output, seed=seed, device=device, progress=report)
-    console.print(f"Wrote [bold]{output}[/]: {len(data)} images of {len(data.structures)} structures.")
+    console.print(
+        f"Wrote [bold]{output}[/]: {counted(len(data), 'image')} of {counted(len(data.structures), 'structure')}."
+    )
     if data.failures:
         raise typer.Exit(1)

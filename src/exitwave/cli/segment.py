@@ -62,7 +62,7 @@ def command(
             overlay=overlays,
             extras=extra,
         )
-    console.print(f"Wrote [bold]{output}[/]: {len(result.particles)} particles on {len(result.images)} images.")
+    console.print(f"Wrote [bold]{output}[/]: {result.found}.")
     for row in result.images[result.images["unfamiliar"] != ""].itertuples():
         console.print(f"{row.image} is unlike the training images: {row.unfamiliar}.", markup=False, soft_wrap=True)
     for path, reason in result.failures.items():

@@ -32,6 +32,7 @@ from exitwave.core.quantities import Number, Word, integer, number, word
 from exitwave.core.spec import Members, One, Population, PopulationOrMembers, Spec, canonical_json, identity
 from exitwave.core.streams import Stream
 from exitwave.core.units import convert, parse_number
+from exitwave.core.words import counted
 
 __all__ = [
     "Choice",
@@ -67,6 +68,7 @@ __all__ = [
     "canonical_json",
     "convert",
     "cores",
+    "counted",
     "distribution",
     "identity",
     "integer",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from exitwave.core import DatasetError, Reporter, identity
+from exitwave.core import DatasetError, Reporter, counted, identity
 from exitwave.dataset.curate import ORIGIN_NAME, save
 from exitwave.dataset.generate import RECIPE_NAME
 from exitwave.dataset.loading import ImageTensors
@@ -62,13 +62,13 @@ class Dataset(Selection):
 
     def __repr__(self) -> str:
         where = " + ".join(str(store.folder) for store in self._stores)
-        return f"Dataset({where}: {len(self)} images)"
+        return f"Dataset({where}: {counted(len(self), 'image')})"
 
     # --- images -----------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: int) -> Sample:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"index is {index}; the data set has {len(self)} images, counted from 0.")
+            raise IndexError(f"index is {index}; the data set has {counted(len(self), 'image')}, counted from 0.")
         store, row = self._locate(int(self._rows[index]))
         entry, image = store.entry(row)
         structure = entry["record"]

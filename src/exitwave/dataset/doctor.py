@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError
+from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError, counted
 from exitwave.core.files import TEMPORARY
 from exitwave.dataset import checks
 from exitwave.dataset.checks import Verdict
@@ -112,21 +112,27 @@ def doctor(
 
 
 def leakage(*parts: Dataset) -> Verdict:
-    """Return whether parts of a data set share a structure, so that what is learnt from one shows in another.
+    """Return whether parts share a structure, or a film, so that what is learnt from one shows in another.
 
     Parameters
     ----------
     parts
         Training and validation data, say.
     """
-    seen: dict[str, int] = {}
-    shared = set()
-    for number, part in enumerate(parts):
-        for structure in set(part.column("structure_id").tolist()):
-            if seen.setdefault(structure, number) != number:
-                shared.add(structure)
-    text = f"{len(shared)} structures are in more than one part" if shared else f"{len(seen)} structures, none shared"
-    return Verdict("leakage", not shared, text)
+    shared, seen = _in_several([set(part.column("structure_id").tolist()) for part in parts])
+    films, _ = _in_several([set(part.films_or_structures().tolist()) for part in parts])
+    text = f"in more than one part: {counted(len(shared), 'structure')} of {len(seen)}"
+    if not shared:
+        text = f"{counted(len(seen), 'structure')}, none shared"
+        if films:
+            text += f", but {counted(len(films), 'film')}; split by film"
+    return Verdict("leakage", not shared and not films, text)
+
+
+def _in_several(parts: Sequence[set[str]]) -> tuple[set[str], set[str]]:
+    """Return what is in more than one part, and what is in any."""
+    seen = set[str]().union(*parts)
+    return {name for name in seen if sum(name in part for part in parts) > 1}, seen
 
 
 def _leaks(data: Dataset, others: Sequence[str | os.PathLike[str]]) -> Iterator[Verdict]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from exitwave.core import DatasetError, SpecError
+from exitwave.core import DatasetError, SpecError, counted
 from exitwave.dataset.executors import drives_device, one_thread_environment
+from exitwave.dataset.films import forget_films, kept_bytes, times_made
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.samples import one_thread
 from exitwave.dataset.shards import ShardWriter, shard_name
@@ -30,7 +31,7 @@ class Plan:
     structures, images, shards
         Numbers.
     seconds
-        Time of one worker for one structure with all its images, by stage.
+        Time of one worker for one structure with all its images, by stage; of "film", its share of films.
     spread
         Relative standard error of the sum, from the structures that were timed.
     workers
@@ -47,6 +48,8 @@ class Plan:
         What went wrong in the structures that were timed.
     fed
         Whether the workers only build structures, for a device that does the rest.
+    films
+        Films that structures share; 0 if each has its own.
     """
 
     structures: int
@@ -61,6 +64,7 @@ class Plan:
     shape: tuple[int, int]
     failures: tuple[str, ...] = field(default=())
     fed: bool = False
+    films: int = 0
 
     @property
     def total_seconds(self) -> float:
@@ -85,11 +89,12 @@ class Plan:
 
     def __str__(self) -> str:
         stages = ", ".join(f"{name} {spent:.2g} s" for name, spent in self.seconds.items())
+        shared = f" on {counted(self.films, 'film')}" if self.films else ""
         lines = [
-            f"{self.structures} structures, {self.images} images of {self.shape[0]} × {self.shape[1]} px, "
-            f"{self.shards} shards",
+            f"{counted(self.structures, 'structure')}{shared}, {counted(self.images, 'image')} of {self.shape[0]} × "
+            f"{self.shape[1]} px, {counted(self.shards, 'shard')}",
             f"per structure on one core: {sum(self.seconds.values()):.3g} s ({stages}), ± {100 * self.spread:.0f} %",
-            f"time with {self.workers} worker{'s' if self.workers > 1 else ''}: {duration(self.total_seconds)}",
+            f"time with {counted(self.workers, 'worker')}: {duration(self.total_seconds)}",
             f"disk: {size(self.disk_bytes)}; memory per worker beyond the program's own: {size(self.memory)}",
         ]
         return "\n".join(lines + [f"failed: {text}" for text in self.failures])
@@ -99,7 +104,8 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     """Return what a recipe will cost, from making a few of its structures.
 
     The first and the last structure are made before, as the first use of every stage compiles and loads; what they
-    take longer than others is told as the start of each worker.
+    take longer than others is told as the start of each worker. Films that structures share are made for each, and
+    their time is shared as it will be.
 
     Parameters
     ----------
@@ -140,9 +146,11 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     with tempfile.TemporaryDirectory() as folder, one_thread():
         began = time.perf_counter()
         for index in {0, count - 1}:
+            forget_films()
             make_structure(recipe, index, device)
         first = time.perf_counter() - began
         for index in (int(value) for value in indices):
+            forget_films()
             result = make_structure(recipe, index, device)
             failures += [f"{item['stage']}: {item['error']}" for item in result.entry["failures"]]
             if not result.arrays:
@@ -154,10 +162,12 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
             shape = next(iter(result.arrays.values())).shape[-2:]
     if not times:
         reason = failures[0] if failures else "no images were made"
-        raise DatasetError(
-            f"each of the {len(indices)} structures that were tried failed ({reason}); mend the recipe."
-        )
+        raise DatasetError(f"every structure that was tried failed ({reason}); mend the recipe.")
     fed = workers > 1 and drives_device(device)
+    crew = workers if fed else min(workers, recipe.shards)
+    alone = float(np.mean([sum(item.values()) for item in times]))
+    share = times_made(recipe, 1 if fed else crew) / count
+    times = [item | ({"film": item["film"] * share} if "film" in item else {}) for item in times]
     totals = np.array([sum(item.values()) for item in times])
     spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else 0.0
     stored, in_memory = (int(np.mean([item[k] for item in sizes])) for k in (0, 1))
@@ -167,12 +177,13 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         shards=recipe.shards,
         seconds={name: float(np.mean([item.get(name, 0.0) for item in times])) for name in times[0]},
         spread=spread,
-        workers=workers if fed else min(workers, recipe.shards),
+        workers=crew,
         fed=fed,
-        start_seconds=max(first - 2 * float(totals.mean()), 0.0) + (_import_seconds() if workers > 1 else 0.0),
+        films=recipe.films,
+        start_seconds=max(first - 2 * alone, 0.0) + (_import_seconds() if workers > 1 else 0.0),
         structure_bytes=stored,
         # the file's image is copied once when the shard is committed
-        memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory,
+        memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory + kept_bytes(),
         shape=(int(shape[0]), int(shape[1])),
         failures=tuple(failures),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exitwave.core import Stream
+from exitwave.core import Stream, counted
 from exitwave.demo.pictures import encode_figure
 from exitwave.micrographs import size_histogram
 from exitwave.scattering import Scattering, scatter
@@ -31,7 +31,7 @@ def structures(data: Dataset, indices: Sequence[int]) -> tuple[list[dict[str, An
         structure = data.atoms(index)
         atoms.append(structure)
         particles = sum(role == "particle" for role in structure.roles)
-        caption = f"Structure {index}: {len(structure):,} atoms, {particles} gold particle{'s' * (particles != 1)}."
+        caption = f"Structure {index}: {counted(len(structure), 'atom')}, {counted(particles, 'gold particle')}."
         items.append({"image": encode_figure(structure.show(), dpi=95), "caption": caption})
     return items, atoms
 

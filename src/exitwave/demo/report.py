@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from exitwave import __version__
-from exitwave.core import Progress, Reporter
+from exitwave.core import Progress, Reporter, counted
 from exitwave.core.files import write_whole
 from exitwave.demo import figures
 from exitwave.demo.pictures import encode_array, outline
@@ -145,7 +145,7 @@ def _group(group: Group) -> dict[str, Any]:
     pictures = []
     for pair, found in zip(group.pairs, group.segmentations, strict=True):
         lines = [{"kind": "predicted", "path": outline(found.mask)}]
-        caption = f"{pair.micrograph.name}: {len(found)} particle{'s' * (len(found) != 1)}"
+        caption = f"{pair.micrograph.name}: {counted(len(found), 'particle')}"
         if pair.mask is not None:
             lines.append({"kind": "drawn", "path": outline(pair.mask)})
             caption += f", F1 {group.score_of(pair, found).pooled:.3f}"
@@ -205,9 +205,9 @@ def _headline(
 ) -> list[dict[str, str]]:
     micrographs = sum(len(group.pairs) for group in groups)
     figures = [
-        {"value": f"{len(data.structures)}", "what": "simulated structures"},
-        {"value": f"{len(data):,}", "what": "labelled images"},
-        {"value": f"{len(particles):,}", "what": f"particles on {micrographs} real micrographs"},
+        _figure(len(data.structures), "simulated structure"),
+        _figure(len(data), "labelled image"),
+        _figure(len(particles), "particle", f" on {counted(micrographs, 'real micrograph')}"),
     ]
     scored = [(group.name, group.scores.pooled) for group in groups if group.scores is not None]
     scores = [{"value": f"{pooled:.2f}", "what": f"particle F1, {name}"} for name, pooled in scored]
@@ -215,21 +215,26 @@ def _headline(
     return [*figures, *scores, {"value": f"{seconds / 60:.1f} min", "what": "from atoms to particles"}]
 
 
+def _figure(number: int, noun: str, more: str = "") -> dict[str, str]:
+    value, _, what = counted(number, noun).partition(" ")
+    return {"value": value, "what": what + more}
+
+
 def _summary(data: Dataset) -> str:
     failed = len(data.failures)
-    lost = f" {failed} sample{'s' * (failed != 1)} failed and left the set." if failed else ""
+    lost = f" {counted(failed, 'sample')} failed and left the set." if failed else ""
     return (
-        f"{len(data.structures)} structures of gold on carbon were built atom by atom, {len(data):,} HRTEM images of "
-        "them simulated and labelled from physics, and a network was trained on these images alone. Below it is "
-        "applied to real micrographs; no real image took part in its training." + lost
+        f"A network was trained on {counted(len(data), 'HRTEM image')} of "
+        f"{counted(len(data.structures), 'structure')} of gold on carbon, built atom by atom, simulated and labelled "
+        "from physics. Below it is applied to real micrographs; no real image took part in its training." + lost
     )
 
 
 def _training_text(network: Network) -> str:
     weights = sum(value.numel() for value in network.module.parameters())
     return (
-        f"A UNet with {weights:,} weights, trained for {len(network.history)} epochs with cross entropy and "
-        "Dice loss. Validation images come from structures that the training never saw."
+        f"A UNet with {counted(weights, 'weight')}, trained for {counted(len(network.history), 'epoch')} with "
+        "cross entropy and Dice loss. Validation images come from structures that the training never saw."
     )
 
 

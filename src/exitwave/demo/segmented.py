@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import MicrographError, Progress, Reporter, identity
+from exitwave.core import MicrographError, Progress, Reporter, counted, identity
 from exitwave.core.files import write_whole
 from exitwave.learning import Network, Scores, score
 from exitwave.micrographs import LabelledPair, Predictor, Segmentation, labelled_pairs, segment, write_table
@@ -48,7 +48,9 @@ class Group:
     def text(self) -> str:
         """A sentence on where they are from."""
         labelled = sum(pair.mask is not None for pair in self.pairs)
-        return _TEXTS.get(self.name, f"{len(self.pairs)} micrographs, {labelled} of them labelled by hand.")
+        return _TEXTS.get(
+            self.name, f"{counted(len(self.pairs), 'micrograph')}, {labelled or 'none'} of them labelled by hand."
+        )
 
     @property
     def scores(self) -> Scores | None:

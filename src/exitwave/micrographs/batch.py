@@ -15,6 +15,7 @@ from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
+from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing
 from exitwave.micrographs.exports import EXTRAS
@@ -62,11 +63,18 @@ class Batch:
 
     def __repr__(self) -> str:
         bad = f", {len(self.failures)} failed" if self.failures else ""
-        return f"Batch({self.folder.name}: {len(self.images)} images, {len(self.particles)} particles{bad})"
+        return f"Batch({self.folder.name}: {self.found}{bad})"
+
+    @property
+    def found(self) -> str:
+        """How much was found, in words."""
+        if not len(self.images):
+            return "no image could be segmented"
+        return f"{counted(len(self.particles), 'particle')} on {counted(len(self.images), 'image')}"
 
     def show(self) -> Figure:
         """Return the histogram of all whole particles."""
-        return size_histogram(self.particles, title=f"{len(self.images)} images")
+        return size_histogram(self.particles, title=counted(len(self.images), "image"))
 
 
 def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -213,7 +221,7 @@ def segment_folder(
     >>> y, x = np.mgrid[:64, :64]
     >>> np.save(place / "one.npy", np.where(np.hypot(y - 30, x - 30) < 12, 10, 100))
     >>> segment_folder(place, Dark(), place / "results", seed=1, pixel_size=1.0)
-    Batch(results: 1 images, 1 particles)
+    Batch(results: 1 particle on 1 image)
     """
     target = Path(folder)
     files = [f for f in find_micrographs(sources) if target.resolve() not in f.resolve().parents]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exitwave.core.words import counted
 from exitwave.imaging.micrograph import scale_bar
 from exitwave.micrographs.segmentation import Segmentation
 
@@ -37,7 +38,9 @@ def overlay(segmentation: Segmentation) -> Figure:
     draw_outlines(axes, segmentation.instances)
     if segmentation.micrograph.pixel_size is not None:
         scale_bar(axes, segmentation.micrograph.shape, segmentation.micrograph.pixel_size)
-    axes.set_title(f"{segmentation.micrograph.name or 'micrograph'}: {len(segmentation)} particles", fontsize=10)
+    axes.set_title(
+        f"{segmentation.micrograph.name or 'micrograph'}: {counted(len(segmentation), 'particle')}", fontsize=10
+    )
     axes.set_axis_off()
     return figure
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.core.errors import MicrographError
+from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
 from exitwave.micrographs.instances import separate, trimmed, without_specks
@@ -66,7 +67,7 @@ class Segmentation:
 
     def __repr__(self) -> str:
         return (
-            f"Segmentation({self.micrograph.name or 'image'}: {len(self)} particles, "
+            f"Segmentation({self.micrograph.name or 'image'}: {counted(len(self), 'particle')}, "
             f"{self.mask.mean():.1%} of {self.mask.shape[0]} × {self.mask.shape[1]} px)"
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core.errors import MicrographError
+from exitwave.core.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def fit_lognormal(sizes: ArrayLike) -> LogNormal:
     """
     values = np.asarray(sizes, np.float64).ravel()
     if values.size < 3:
-        raise MicrographError(f"there are {values.size} sizes; a size distribution takes at least 3 particles.")
+        raise MicrographError(f"of {counted(values.size, 'size')} no distribution can be told; give 3 or more.")
     if not (np.isfinite(values).all() and values.min() > 0):
         raise MicrographError(f"the smallest size is {values.min()}; sizes are finite numbers above 0 in nm.")
     logarithms = np.log(values)
@@ -127,7 +128,7 @@ def size_histogram(
         return figure
     edges = _edges(sizes)
     axes.hist(sizes, edges.tolist(), color="#7aa6c2", edgecolor="white", linewidth=0.6)
-    text = f"{sizes.size} particles\nmean {sizes.mean():.2f} nm"
+    text = f"{counted(sizes.size, 'particle')}\nmean {sizes.mean():.2f} nm"
     if sizes.size >= 3 and np.ptp(sizes) > 0:
         law = fit_lognormal(sizes)
         d = np.linspace(max(edges[0], 1e-3), edges[-1], 400)

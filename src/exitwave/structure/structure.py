@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import StructureError
+from exitwave.core import StructureError, counted
 from exitwave.structure.arrays import Array, Ints, frozen
 from exitwave.structure.materials import symbols
 
@@ -112,7 +112,7 @@ class Structure:
 
     def __repr__(self) -> str:
         lengths = " × ".join(f"{length:.4g}" for length in np.linalg.norm(self.cell, axis=1))
-        objects = f"{len(self.names)} object{'s' if len(self.names) != 1 else ''}"
+        objects = counted(len(self.names), "object")
         shown = ", ".join(self.names[:4]) + (", …" if len(self.names) > 4 else "")
         return f"Structure: {len(self)} atoms ({self.formula}) in {objects} ({shown}), cell {lengths} Å"
 

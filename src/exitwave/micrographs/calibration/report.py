@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.pages import Section, write_page
+from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.familiarity import band_powers, edges
 from exitwave.micrographs.calibration.features import BANDS, tiles
@@ -91,7 +92,7 @@ def write_report(
         Section("The calibrated recipe", code=result.recipe.to_yaml()),
     ]
     without = "; ".join(f"{name}: {reason}" for name, reason in result.left_out.items())
-    lead = f"{len(micrographs)} micrographs, none of them labelled. {result!r}"
+    lead = f"{counted(len(micrographs), 'micrograph')} without labels. {result!r}"
     if without:
         lead += f" Left out: {without}."
     if result.notes:

@@ -1,0 +1,16 @@
+"""Numbers of things in words: no particles, one particle, two particles."""
+
+from __future__ import annotations
+
+__all__ = ["counted"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with the noun that it counts, for messages.
+
+    Examples
+    --------
+    >>> counted(0, "particle"), counted(1, "image"), counted(2400, "image")
+    ('no particles', '1 image', '2,400 images')
+    """
+    return f"{f'{number:,}' if number else 'no'} {noun}{'s' * (number != 1)}"
