@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from exitwave.core import MicrographError
 from exitwave.core.progress import Progress
-from exitwave.micrographs import find_micrographs, read_all, segment_folder
+from exitwave.micrographs import find_micrographs, read_all, segment_folder, write_tiff
 from exitwave.micrographs.calibration.features import too_small
+from exitwave.micrographs.examples import listed_pixel_sizes
 
 
 class Dark:
@@ -62,6 +63,27 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
     assert json.loads((out / "summary.json").read_text())["mean_diameter_nm"]["value"] > 0
     assert (out / "sizes.png").stat().st_size > 1000
     assert repr(batch) == "Batch(out: 4 particles on 6 images, 1 failed)"
+
+
+def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
+    write_tiff(np.load(night / "image3.npy").astype(np.float32), night / "calibrated.tif", 0.5)
+    rows = ["image0.npy,0.1", "image1.npy,about 0.1", "more/image0.npy,0.2", "calibrated.tif,0.1"]
+    (night / "index.csv").write_text("\n".join(["image,pixel_size_nm", *rows]))
+    sources = [night, tmp_path / "night" / "image0.npy"]  # given twice, counted once
+    batch = segment_folder(sources, Dark(), tmp_path / "out", seed=1, overlay=False)
+    found = {Path(row.file).relative_to(night).as_posix(): row.pixel_size_nm for row in batch.images.itertuples()}
+    assert found == pytest.approx({"image0.npy": 0.1, "calibrated.tif": 0.05, "more/image0.npy": 0.2})
+    assert "image1 has no pixel size" in batch.failures[str(night / "image1.npy")]
+    again = Dark()
+    (night / "index.csv").write_text("image,pixel_size_nm\nimage0.npy,0.3\nmore/image0.npy,0.2\ncalibrated.tif,0.1")
+    batch = segment_folder(night, again, tmp_path / "out", seed=1, overlay=False)
+    assert (again.calls, batch.images["pixel_size_nm"].max()) == (1, pytest.approx(0.3))
+    given = segment_folder(night, Dark(), tmp_path / "given", seed=1, pixel_size=4.0, overlay=False)
+    assert set(given.images["pixel_size_nm"]) == {0.4}
+    images, _ = read_all(night / "image0.npy")
+    assert images[0].pixel_size == pytest.approx(3.0)
+    (night / "index.csv").write_bytes(b"\xff\xfe no table of images")
+    assert listed_pixel_sizes([night / "image0.npy"]) == {}
 
 
 def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def command(
     ),
     output: Path = typer.Option(Path("segmented"), "--output", "-o", help="Folder for masks, overlays and tables."),
     seed: int = typer.Option(1, help="Seed of the bootstrap that gives the intervals."),
-    pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the file has none or a wrong one."),
+    pixel_size: float | None = typer.Option(
+        None, help="Pixel size in Å, where a file has none (nor an index.csv beside it) or a wrong one."
+    ),
     threshold: float = typer.Option(0.5, help="Pixels at or above this probability are particle."),
     outline: float = typer.Option(0.75, help="Outlines of particles are drawn at this probability."),
     minimum_area: float = typer.Option(1.0, help="Smaller objects are noise, nm²."),

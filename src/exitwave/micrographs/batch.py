@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from exitwave.core.spec import canonical_json
 from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing
+from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.files import frames
 from exitwave.micrographs.formats import EXTENSIONS
@@ -130,7 +131,8 @@ def read_all(
     sources
         Files and folders.
     pixel_size
-        Å/px for all, in place of what their files say.
+        Å/px for all, in place of what their files say. Without it, a file that says none has that of its row in an
+        ``index.csv`` (see :func:`labelled_pairs`).
     without
         A folder of results, passed over.
 
@@ -146,11 +148,12 @@ def read_all(
     """
     target = None if without is None else without.resolve()
     files = [file for file in find_micrographs(sources) if target is None or target not in file.resolve().parents]
+    listed = listed_pixel_sizes(files)
     micrographs: list[Micrograph] = []
     failures: dict[str, str] = {}
     for file in files:
         try:
-            found = list(frames(file, pixel_size=pixel_size, most=_FRAMES))
+            found = list(_frames(file, pixel_size, listed.get(file), _FRAMES))
             for micrograph in found:
                 micrograph.known_pixel_size()
                 fill_missing(micrograph)
@@ -162,6 +165,14 @@ def read_all(
         reason = next(iter(failures.values()), "there are none")
         raise MicrographError(f"none of {len(files)} files is a micrograph that can be used; {reason}")
     return micrographs, failures
+
+
+def _frames(
+    file: Path, pixel_size: float | None, listed: float | None, most: int | None = None
+) -> Iterator[Micrograph]:
+    """Yield the images of a file, with the pixel size that an index lists where the file has none."""
+    for micrograph in frames(file, pixel_size=pixel_size, most=most):
+        yield replace(micrograph, pixel_size=listed) if micrograph.pixel_size is None else micrograph
 
 
 def segment_folder(
@@ -194,7 +205,8 @@ def segment_folder(
     seed
         Of the summary's resampling.
     pixel_size
-        Å/px for all images, in place of what their files say.
+        Å/px for all images, in place of what their files say. Without it, a file that says none has that of its row
+        in an ``index.csv`` beside it or one folder up (columns ``image`` and ``pixel_size_nm``).
     progress
         Called after every file.
     overlay, extras
@@ -237,17 +249,20 @@ def segment_folder(
         "options": options,
         "written": {"overlay": overlay, "extras": sorted(extras)},
     }
+    listed = {} if pixel_size is not None else listed_pixel_sizes(files)
     failures: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     tables: list[pd.DataFrame] = []
     start, resumed = time.monotonic(), 0
     for done, (file, name) in enumerate(zip(files, names, strict=True), start=1):
         record = target / f"{name}.json"
-        key = _key(file, how)
+        size = {"listed_pixel_size": listed[file]} if file in listed else {}
+        key = _key(file, how | size)
         try:
             images = _finished(record, key)
             if images is None:
-                images = _segment_file(file, name, target, network, pixel_size, options, overlay, extras)
+                micrographs = _frames(file, pixel_size, listed.get(file))
+                images = _segment_file(micrographs, file, name, target, network, options, overlay, extras)
                 _write_json(record, {"key": key, "images": images})
             else:
                 resumed += 1
@@ -302,11 +317,11 @@ def _finished(record: Path, key: str) -> list[dict[str, Any]] | None:
 
 
 def _segment_file(
-    file: Path, name: str, target: Path, network: Predictor, pixel_size: float | None, options: Mapping[str, Any],
-    overlay: bool, extras: Sequence[str],
+    micrographs: Iterable[Micrograph], file: Path, name: str, target: Path, network: Predictor,
+    options: Mapping[str, Any], overlay: bool, extras: Sequence[str],
 ) -> list[dict[str, Any]]:  # fmt: skip
     images = []
-    for micrograph in frames(file, pixel_size=pixel_size):
+    for micrograph in micrographs:
         suffix = micrograph.name.removeprefix(file.stem) if micrograph.metadata["frames"] > 1 else ""
         found = segment(micrograph, network, **options)
         save(found, target, name + suffix, overlay=overlay, extras=extras)

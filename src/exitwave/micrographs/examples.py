@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.files import read
 from exitwave.micrographs.formats import EXTENSIONS
 
-__all__ = ["LabelledPair", "example_files", "labelled_pairs"]
+__all__ = ["LabelledPair", "example_files", "labelled_pairs", "listed_pixel_sizes"]
 
 _SHIPPED = Path(__file__).with_name("examples")
 
@@ -86,6 +86,31 @@ def labelled_pairs(
                 "a mask has the shape of its image."
             )
         yield LabelledPair(labelled, mask > mask.max() / 2 if mask.any() else mask.astype(bool))
+
+
+def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
+    """Return the pixel sizes (Å) of those files that an ``index.csv`` beside them, or one folder up, has numbers for.
+
+    Examples
+    --------
+    >>> set(listed_pixel_sizes(example_files()).values())
+    {0.58}
+    """
+    named = {file.absolute(): file for file in files}
+    sizes: dict[Path, float] = {}
+    places = {path.parent for path in named}
+    for place in sorted(places | {place.parent for place in places}):  # what lies nearer to a file comes later
+        if not (place / "index.csv").is_file():
+            continue
+        try:
+            rows = _rows(place)
+        except MicrographError:
+            continue  # an index of something else
+        for row in rows:
+            file, size = named.get(place / (row["image"] or "")), _pixel_size(row)
+            if file is not None and size is not None:
+                sizes[file] = size
+    return sizes
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
