@@ -147,6 +147,19 @@ def test_the_bank_of_film_waves_is_exact(shift, mirror, precision, device):
     assert wave.record["film"] == {"stream": "1", "shift": list(shift), "mirror": mirror}
 
 
+def test_scenes_on_one_film_differ_in_height_by_whole_slices():
+    both = scene()
+    bank = FilmBank(both.of(role="support"), thermal=False, particle_wave=True, **FAST)
+    bank.prepare()
+    assert bank.nbytes == sum(wave.nbytes for wave in bank._waves.values())
+    for height in (24.0, 30.0):
+        placed = replace(both, cell=np.diag([12.0, 10.0, height]))
+        wave = bank.scatter(placed, seed=1)
+        expected = scatter(placed, thermal=False, **FAST)
+        torch.testing.assert_close(wave.array, expected.array, atol=1e-5, rtol=0)
+        torch.testing.assert_close(wave.particle, expected.particle, atol=1e-5, rtol=0)
+
+
 def test_banks_refuse_what_is_not_on_their_film():
     both = scene()
     film = both.of(role="support")
@@ -154,7 +167,9 @@ def test_banks_refuse_what_is_not_on_their_film():
     with pytest.raises(ScatteringError, match=r"no atom of the scene is one of the film's"):
         bank.scatter(bank.scene(both.of(role="particle"), (3, 3)), seed=1)
     with pytest.raises(ScatteringError, match=r"build the scene in the film's cell"):
-        bank.scatter(replace(both, cell=np.diag([12.0, 10.0, 30.0])), seed=1)
+        bank.scatter(replace(both, cell=np.diag([12.0, 11.0, 24.0])), seed=1)
+    with pytest.raises(ScatteringError, match=r"25 Å high, has slices of .* give cells of one height, or of whole"):
+        bank.scatter(replace(both, cell=np.diag([12.0, 10.0, 25.0])), seed=1)
     with pytest.raises(ScatteringError, match=r"mirror is 'z'"):
         bank.scatter(both, seed=1, mirror="z")
     with pytest.raises(ScatteringError, match=r"no mirror image"):

@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import ScatteringError, Stream, integer, number
+from exitwave.scattering.engines import slice_thickness
 from exitwave.scattering.exit_wave import ExitWave
-from exitwave.scattering.inputs import as_structure, check_structure
+from exitwave.scattering.inputs import as_structure, check_structure, check_tiling
 from exitwave.scattering.memory import available_memory
 from exitwave.scattering.session import Session, choose_stream
+from exitwave.scattering.shifts import MIRRORS, moved_positions, moved_wave
 from exitwave.scattering.spec import Scattering
 from exitwave.scattering.thermal import amplitudes, displacements
 
@@ -41,7 +43,7 @@ class FilmBank:
     Parameters
     ----------
     film
-        The film alone, as for ``scatter``, in the cell of the scenes to come.
+        The film alone, as for ``scatter``, in the cell of the scenes to come; these may be higher by whole slices.
     seed, stream
         Source of the film's thermal configurations, as for ``scatter``.
     every
@@ -97,6 +99,17 @@ class FilmBank:
     def shape(self) -> tuple[int, int]:
         """Pixels (y, x) of the grid inside the specimen, in which shifts are counted."""
         return self._session.inner.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the waves that are kept."""
+        kept = len({self._kept(p) for p in range(self._bottom, self._top + 2)}) * self._session.count
+        return kept * (16 if self._session.spec.precision == "double" else 8) * self._session.inner.pixels
+
+    def prepare(self) -> None:
+        """Scatter the film now, not with the first scene."""
+        for index in range(self._session.count):
+            self._film_wave(index, self._kept(self._top + 1))
 
     def film(self, shift: tuple[int, int] = (0, 0), mirror: str = "") -> Structure:
         """Return the film mirrored along the axes named in ``mirror`` ("", "x", "y", "xy"), then shifted.
@@ -170,12 +183,15 @@ class FilmBank:
         Raises
         ------
         ScatteringError
-            If the structure's cell is another, or none of its atoms is the film's.
+            If the structure's cell is another or has other slices, or none of its atoms is the film's.
         """
         session, engine = self._session, self._engine
         stream = choose_stream(seed, stream, needed=session.rms is not None)
         check_structure(structure, str(session.spec.parametrization))
+        if session.spec.periodic:
+            check_tiling(structure)
         self._check_mirror(mirror)
+        height = self._height(structure)
         owner = self._owners(structure, shift, mirror)
         theirs = owner >= 0
         removed = np.setdiff1d(np.arange(len(self.structure.positions)), owner[theirs])
@@ -204,9 +220,11 @@ class FilmBank:
             ahead = (positions[:, :, 2] / engine.thickness - 0.5 >= start - 3).any(axis=0)
             atoms = engine.take(positions[:, ahead], numbers[ahead])
             film = torch.cat([self._film_wave(i, start) for i in indices])
-            waves.append(engine.finish(atoms, start, _moved_wave(film, shift, mirror)))
+            waves.append(engine.finish(atoms, start, moved_wave(film, shift, mirror), height))
             if particle is not None:
-                alone.append(engine.run(positions[:, particle], numbers[particle]))
+                atoms = engine.take(positions[:, particle], numbers[particle])
+                empty = not engine.planes(atoms)
+                alone.append(engine.vacuum(len(positions)) if empty else engine.finish(atoms, height=height))
         record = {"film": {"stream": str(session.stream), "shift": list(shift), "mirror": mirror}}
         wave = session.wave(torch.cat(waves), torch.cat(alone) if particle is not None else None, **record)
         return replace(wave, structure=structure, record=dict(wave.record) | {"stream": str(stream)})
@@ -233,11 +251,6 @@ class FilmBank:
         """Return which atom of the film each atom is, −1 for none."""
         from scipy.spatial import cKDTree
 
-        if not np.allclose(structure.cell, self.structure.cell, atol=1e-6):
-            raise ScatteringError(
-                f"the scene's cell is {np.diag(structure.cell).tolist()}, the film's "
-                f"{np.diag(self.structure.cell).tolist()} Å; build the scene in the film's cell."
-            )
         lengths = np.diag(self.structure.cell)
         back = (-shift[0], -shift[1])
         if self._tree is None:
@@ -281,30 +294,37 @@ class FilmBank:
         return self._waves[index, plane]
 
     def _moved(self, positions: NDArray[np.float64], shift: tuple[int, int], mirror: str) -> NDArray[np.float64]:
-        lengths = np.diag(self.structure.cell)
-        moved = positions.copy()
-        for axis, letter in enumerate("xy"):
-            if letter in mirror:
-                moved[:, axis] = lengths[axis] - moved[:, axis]
-            pixels = self._session.inner.shape[1 - axis]
-            moved[:, axis] = np.mod(moved[:, axis] + shift[1 - axis] * lengths[axis] / pixels, lengths[axis])
-        return moved
+        cell = self.structure.cell
+        return moved_positions(positions, (float(cell[0, 0]), float(cell[1, 1])), self.shape, shift, mirror)
+
+    def _height(self, structure: Structure) -> float:
+        """Return the height of a scene's cell, whose slices are the film's."""
+        if not np.allclose(structure.cell[:2], self.structure.cell[:2], atol=1e-6):
+            raise ScatteringError(
+                f"the scene's cell is {np.diag(structure.cell).tolist()}, the film's "
+                f"{np.diag(self.structure.cell).tolist()} Å; build the scene in the film's cell."
+            )
+        height, slices = float(structure.cell[2, 2]), slice_thickness(structure, self._session.spec)
+        if abs(slices / self._engine.thickness - 1) > 1e-9:
+            raise ScatteringError(
+                f"the scene's cell, {height:g} Å high, has slices of {slices:g} Å, the film's of "
+                f"{self._engine.thickness:g} Å; give cells of one height, or of whole slices."
+            )
+        return height
 
     def _check_mirror(self, mirror: str) -> None:
         spec = self._session.spec
-        if mirror not in ("", "x", "y", "xy"):
+        if mirror not in MIRRORS:
             raise ScatteringError(f"mirror is {mirror!r}; it is '', 'x', 'y' or 'xy'.")
         if mirror and (number(spec.tilt_x) or number(spec.tilt_y)):
             raise ScatteringError("a mirrored film is asked for under a tilted beam, whose wave is no mirror image.")
 
     def _check_memory(self, device: str | torch.device | None) -> None:
-        kept = len({self._kept(p) for p in range(self._bottom, self._top + 2)}) * self._session.count
-        size = 16 if self._session.spec.precision == "double" else 8
-        needed = kept * size * self._session.inner.pixels
+        needed = self.nbytes
         free = available_memory(torch.device("cpu" if device is None else device))
         if free is not None and needed > 0.8 * free:
             raise ScatteringError(
-                f"the bank would keep {kept} waves, {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
+                f"the bank would keep waves of {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
                 f"every={integer(self.every * int(np.ceil(needed / (0.8 * free))))} fits, or fewer configurations."
             )
 
@@ -316,11 +336,3 @@ def _wrapped(positions: Any, lengths: NDArray[np.float64]) -> NDArray[np.float64
         wrapped[wrapped[:, axis] >= lengths[axis], axis] = 0.0
     wrapped[:, 2] = np.clip(wrapped[:, 2], 0.0, 1e8)
     return wrapped
-
-
-def _moved_wave(wave: torch.Tensor, shift: tuple[int, int], mirror: str) -> torch.Tensor:
-    """Return a wave (…, y, x) of a mirrored and shifted film: pixel i of a mirrored axis is −i."""
-    for axis, letter in ((-2, "y"), (-1, "x")):
-        if letter in mirror:
-            wave = torch.roll(torch.flip(wave, (axis,)), 1, axis)
-    return torch.roll(wave, shift, (-2, -1))

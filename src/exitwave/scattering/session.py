@@ -73,7 +73,7 @@ class Session:
         check_structure(structure, word(spec.parametrization))
         if spec.periodic:
             check_tiling(structure)
-        output, inner = make_grids(structure, spec)
+        output, inner = make_grids((float(structure.cell[1, 1]), float(structure.cell[0, 0])), spec)
         rms = amplitudes(structure.numbers, structure.thermal, number(spec.temperature)) if spec.thermal else None
         atoms = chosen_atoms(structure, spec.objects)
         particle = chosen_atoms(structure, ("particle",)) & atoms if spec.particle_wave else None
@@ -145,9 +145,8 @@ def choose_stream(seed: int | None, stream: Stream | None, needed: bool) -> Stre
     return Stream(0 if seed is None else seed)
 
 
-def make_grids(structure: Structure, spec: Scattering) -> tuple[Grid, Grid]:
-    """Return the grid of the exit wave and the one inside the specimen, at least as fine."""
-    extent = (float(structure.cell[1, 1]), float(structure.cell[0, 0]))
+def make_grids(extent: tuple[float, float], spec: Scattering) -> tuple[Grid, Grid]:
+    """Return the grid of the exit wave and the one inside the specimen, at least as fine, for a cell (y, x) in Å."""
     output = Grid(spec.grid, extent) if spec.grid is not None else Grid.covering(extent, number(spec.sampling))
     inner = output
     if spec.potential_sampling is not None:
