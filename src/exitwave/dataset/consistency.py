@@ -10,7 +10,7 @@ from exitwave.labels import Phase, PhaseThickness, Rule
 from exitwave.scattering import Scattering
 from exitwave.scattering.grid import COARSEST, Grid
 
-__all__ = ["check_sections"]
+__all__ = ["check_sections", "check_shared_films"]
 
 _SQUARE = 0.02  # by how much the sides of a pixel may differ; images are refused beyond
 
@@ -51,6 +51,21 @@ def check_sections(field: Any, scattering: Scattering, labels: Sequence[Rule]) -
                 f"scattering.sampling is {sampling:g} Å/px, but atoms need a potential of {COARSEST:g} or finer; "
                 f"set scattering.potential_sampling to at most {COARSEST:g}."
             )
+
+
+def check_shared_films(scattering: Scattering) -> None:
+    """Raise SpecError if structures that share a film would not be scattered alike."""
+    drawn = [name for name, value in scattering if isinstance(value, Distribution)]
+    if drawn:
+        raise SpecError(
+            f"scattering.{drawn[0]} is drawn for each structure, but structures.per_film shares the waves of films; "
+            "give one number, or leave per_film out."
+        )
+    if scattering.objects is not None:
+        raise SpecError(
+            f"scattering.objects is {list(scattering.objects)}, but structures.per_film shares the waves of films "
+            "with all that is on them; leave out one of the two."
+        )
 
 
 def _bounds(value: Any) -> tuple[float, ...]:

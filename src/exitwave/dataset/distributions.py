@@ -32,7 +32,7 @@ def drawn_values(
 ) -> Iterator[tuple[str, Distribution, list[Any]]]:
     """Yield key, distribution and drawn values for every distribution of a recipe."""
     sections = [
-        ("structures", recipe.structures.spec, [record["structure"] for record in structures]),
+        ("structures", recipe.structures.spec, list(_own_parts(structures))),
         ("scattering", recipe.scattering, [record["scattering"] for record in structures]),
         ("images", recipe.images.spec.independent(), list(images)),
     ]
@@ -41,6 +41,15 @@ def drawn_values(
             yield from _of_parts(spec, records, key)
         else:
             yield from _collect(spec, records, key)
+
+
+def _own_parts(records: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what was drawn for each structure; a film that several share, with the first of them."""
+    seen = set()
+    for record in records:
+        film = record["streams"]["film"] if "film" in record else None
+        yield {key: value for key, value in record["structure"].items() if key != "film" or film not in seen}
+        seen |= {film} - {None}
 
 
 def p_value(distribution: Distribution, values: Sequence[Any]) -> float:

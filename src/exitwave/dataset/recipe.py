@@ -15,12 +15,13 @@ from pydantic import Field, SerializationInfo, SerializeAsAny, field_validator, 
 
 from exitwave.core import Distribution, Number, OpticsError, Spec, SpecError
 from exitwave.core.files import write_whole
-from exitwave.dataset.consistency import check_sections
+from exitwave.dataset.consistency import check_sections, check_shared_films
 from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping, yaml_text
 from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
 from exitwave.scattering import Scattering
 from exitwave.structure.families import Family, family
+from exitwave.structure.families.shared_film import check_film_is_shared
 
 __all__ = [
     "ImagesSection",
@@ -46,12 +47,16 @@ class StructuresSection(Spec):
         Number of structures.
     family
         Name of the structure family.
+    per_film
+        Structures on one film, one after the other: the film is built and scattered once, and lies under each of
+        them shifted and mirrored at random. 1: every structure has a film of its own.
     spec
         The family's own spec (its keys are written inline).
     """
 
     count: Count
     family: str
+    per_film: Count = 1
     spec: Family
 
     @model_validator(mode="before")
@@ -59,21 +64,30 @@ class StructuresSection(Spec):
     def _from_inline(cls, data: Any) -> Any:
         if not isinstance(data, Mapping) or isinstance(data.get("spec"), Family):
             return data
-        rest = {key: value for key, value in data.items() if key not in ("count", "family")}
+        rest = {key: value for key, value in data.items() if key not in ("count", "family", "per_film")}
         given = data.get("family")
         if isinstance(given, Family):
             raise SpecError("structures.family is a spec; give its name, and the spec as structures.spec.")
         if not isinstance(given, str):
             what = "missing" if given is None else repr(given)
             raise SpecError(f"structures.family is {what}; it is the name of a structure family.")
-        head = {key: data[key] for key in ("count", "family") if key in data}
+        head = {key: data[key] for key in ("count", "family", "per_film") if key in data}
         with _within("structures"):
             return head | {"spec": _family(given).parse(rest, where="structures")}
+
+    @model_validator(mode="after")
+    def _films_can_be_shared(self) -> Self:
+        if self.per_film > 1:
+            with _within("structures"):
+                check_film_is_shared(self.spec, self.family)
+        return self
 
     @model_serializer(mode="plain")
     def _inline(self, info: SerializationInfo) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json", exclude_unset=bool(info.exclude_unset))
-        return {"count": self.count, "family": self.family} | spec
+        # what makes no difference is not said, so that recipes keep their identities
+        shared = {"per_film": self.per_film} if self.per_film > 1 else {}
+        return {"count": self.count, "family": self.family} | shared | spec
 
 
 class ImagesSection(Spec):
@@ -168,6 +182,8 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _works(self) -> Self:
         check_sections(getattr(self.structures.spec, "field", None), self.scattering, self.labels)
+        if self.structures.per_film > 1:
+            check_shared_films(self.scattering)
         energy = self.scattering.energy
         for electrons in energy.support if isinstance(energy, Distribution) else (energy,):
             try:
@@ -180,6 +196,11 @@ class Recipe(Spec):
     def shards(self) -> int:
         """Number of shards of the data set."""
         return -(-self.structures.count // self.store.structures_per_shard)
+
+    @property
+    def films(self) -> int:
+        """Number of films that structures share; 0 if each has its own."""
+        return -(-self.structures.count // self.structures.per_film) if self.structures.per_film > 1 else 0
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, allow_code: bool = False) -> Self:

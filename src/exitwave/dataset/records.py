@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from exitwave.core import Spec, SpecError, Stream, identity
+from exitwave.dataset.films import SharedFilm, draw_film
 from exitwave.dataset.recipe import Recipe, StructuresSection, code_allowed
 from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
 from exitwave.scattering import Scattering
 from exitwave.structure.families import Family
+from exitwave.structure.families.shared_film import check_film_is_shared
 
 __all__ = ["ImageRecord", "StructureRecord", "columns_of", "draw_image", "draw_structure", "geometry_identity"]
 
@@ -34,6 +36,8 @@ class StructureRecord:
         The drawn label rules.
     stream
         The stream of the structure; it is built from ``stream / "build"`` and vibrates from ``stream / "thermal"``.
+    film
+        The film, where it is one that others have, too.
     """
 
     family: str
@@ -41,27 +45,37 @@ class StructureRecord:
     scattering: Scattering
     labels: tuple[Rule, ...]
     stream: Stream
+    film: SharedFilm | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data, for JSON."""
-        return {
+        data: dict[str, Any] = {
             "structure": {"family": self.family} | self.spec.to_dict(),
             "scattering": self.scattering.to_dict(),
             "labels": [item.to_dict() for item in self.labels],
             "streams": {"structure": str(self.stream)},
         }
+        if self.film is not None:
+            data["film"] = self.film.to_dict()
+            data["streams"]["film"] = str(self.film.stream)
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, allow_code: bool = False) -> Self:
         """Return the record that ``to_dict`` wrote; ``allow_code`` as in ``Recipe.read``."""
         structures, scattering, labels, streams = _parts(data, "structure", "scattering", "labels", "streams")
         section = _structures(structures, allow_code)
+        film = None
+        if "film" in data:
+            film = SharedFilm.from_dict(data["film"], _stream(streams, "film"))
+            check_film_is_shared(section.spec, section.family)
         return cls(
             family=section.family,
             spec=section.spec,
             scattering=Scattering.parse(scattering, where="scattering"),
             labels=tuple(rule(item) for item in labels),
             stream=_stream(streams, "structure"),
+            film=film,
         )
 
 
@@ -93,12 +107,16 @@ def draw_structure(recipe: Recipe, index: int) -> StructureRecord:
     True
     """
     stream = Stream(recipe.seed) / "structure" / index
+    spec, film = recipe.structures.spec, None
+    if recipe.structures.per_film > 1:
+        spec, film = draw_film(recipe, index, stream / "film")
     return StructureRecord(
         family=recipe.structures.family,
-        spec=recipe.structures.spec.draw(stream / "draw"),
+        spec=spec.draw(stream / "draw"),
         scattering=recipe.scattering.draw(stream / "scattering"),
         labels=tuple(item.draw(stream / "label" / number) for number, item in enumerate(recipe.labels)),
         stream=stream,
+        film=film,
     )
 
 
@@ -113,7 +131,10 @@ def draw_image(imaging: Imaging, structure: Stream, index: int) -> ImageRecord:
 
 def geometry_identity(record: Mapping[str, Any]) -> str:
     """Return the identity of the atoms alone: equal for records that differ in scattering, labels or images."""
-    return identity({"structure": record["structure"], "stream": record["streams"]["structure"]})
+    parts = {"structure": record["structure"], "stream": record["streams"]["structure"]}
+    if "film" in record:
+        parts |= {"film": record["film"], "film_stream": record["streams"].get("film")}
+    return identity(parts)
 
 
 def columns_of(spec: Spec | Mapping[str, Any], prefix: str = "") -> dict[str, Column]:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import ExitwaveError, identity
+from exitwave.dataset.films import structure_on_film, wave_on_film
 from exitwave.dataset.records import ImageRecord, StructureRecord
 from exitwave.imaging import Micrograph, expose, intensities
 from exitwave.imaging.simulate import pixel_size
@@ -93,11 +94,15 @@ def render(record: Mapping[str, Any], *, device: str | None = None, allow_code: 
 
 def render_structure(record: StructureRecord) -> Structure:
     """Return the atoms of a structure record."""
+    if record.film is not None:
+        return structure_on_film(record)
     return record.spec.build(record.stream / "build")
 
 
 def render_wave(record: StructureRecord, structure: Structure, device: str | None = None) -> ExitWave:
     """Return the exit wave of a structure record whose atoms are ``structure``."""
+    if record.film is not None:
+        return wave_on_film(record, structure, device)
     return scatter(structure, stream=record.stream / "thermal", device=device, spec=record.scattering)
 
 

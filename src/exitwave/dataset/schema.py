@@ -17,6 +17,7 @@ from exitwave.structure.families import families, family
 __all__ = ["recipe_schema"]
 
 _COUNT = {"type": "integer", "minimum": 1}
+_PER_FILM = _COUNT | {"default": 1, "description": "Structures on one film, whose waves are computed once."}
 _FOLLOWING = ("density", "minimum_distance")  # from the material, where they are not said
 # what may be written instead of what a spec holds
 _SHORT: dict[str, dict[str, Any]] = {
@@ -55,7 +56,10 @@ def recipe_schema() -> dict[str, Any]:
         models[name] = found
     for name, found in models.items():
         inner = _mixture([kind for kind in models if kind != "mixture"], definitions) if name == "mixture" else found
-        kinds.append(_with(inner, {"count": _COUNT, "family": {"const": name}}, required=["count", "family"]))
+        head = {"count": _COUNT, "family": {"const": name}}
+        if {"film", "side", "vacuum"} <= set(inner.get("properties", {})):
+            head["per_film"] = _PER_FILM
+        kinds.append(_with(inner, head, required=["count", "family"]))
     rules = [{"enum": sorted(RULES)}, *(_model(kind, definitions) for kind in RULES.values())]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -93,13 +93,16 @@ class Selection:
     ) -> tuple[Self, ...]:
         """Return parts that share no structure, so that nothing leaks from one to the other.
 
+        Structures that share a film (``structures.per_film`` in the recipe) have particles of their own, but one
+        film: ``by="film"`` keeps them together, so that parts share no film either.
+
         Parameters
         ----------
         fractions
-            Shares of the structures, adding up to at most one.
+            Shares of the structures (or films), adding up to at most one.
         by
-            "structure", or a column that is the same for all images of a structure (a material, say), whose
-            values are then kept together.
+            "structure"; "film", which is "structure" for those with a film of their own; or a column that is the
+            same for all images of a structure (a material, say), whose values are then kept together.
         seed
             Decides which structure goes where.
 
@@ -110,9 +113,20 @@ class Selection:
         """
         shares = list(fractions.values()) if isinstance(fractions, Mapping) else list(fractions)
         structures = self.column("structure_id")
-        groups = structures if by == "structure" else self.column(by)
+        groups = structures if by == "structure" else self.films_or_structures() if by == "film" else self.column(by)
         parts = split_groups(groups, structures, shares, by, seed)
         return tuple(self.take(part) for part in parts)
+
+    def films_or_structures(self) -> NDArray[Any]:
+        """Return for each image the identity of its film; that of its structure where no other has the film."""
+        parts = []
+        for store in self._stores:
+            names = store.catalog.numbers("structure_id")
+            if "film_id" in store.catalog.names:
+                films = store.catalog.numbers("film_id")
+                names = np.array([name if film is None else film for name, film in zip(names, films, strict=True)])
+            parts.append(names)
+        return np.asarray(np.concatenate(parts)[self._rows])
 
     def balanced(self, column: str, n: int, *, seed: int, bins: int | Sequence[float] = 10) -> Self:
         """Return ``n`` images of which every bin of a column gives the same number, repeated where it has too few.

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import DatasetError, ExitwaveError, Stream, identity
+from exitwave.dataset.films import film_columns, prepare_film
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.records import (
     ImageRecord,
@@ -67,7 +68,7 @@ class Failure:
     image
         Image index, or None where the structure itself failed.
     stage
-        "draw", "build", "scatter", "label" or "image".
+        "draw", "film", "build", "scatter", "label" or "image".
     error
         The class of the error and its sentence.
     record
@@ -149,7 +150,10 @@ def make_structure(recipe: Recipe, index: int, device: str | None = None, atoms:
     with stages("draw"):
         drawn = draw_structure(recipe, index)
         stages.record = drawn.to_dict()
-    if drawn is not None:
+    if drawn is not None and drawn.film is not None:
+        with stages("film"):
+            prepare_film(drawn, device)
+    if drawn is not None and not stages.failures:
         with stages("build"):
             structure = atoms if atoms is not None else render_structure(drawn)
     if drawn is not None and structure is not None:
@@ -309,7 +313,7 @@ def structure_columns(drawn: StructureRecord, wave: ExitWave, labels: Labels) ->
     """Return the catalog's columns that belong to a structure."""
     columns: dict[str, Any] = {"family": drawn.family}
     columns |= {name: value for name, value in columns_of(drawn.scattering).items() if value is not None}
-    columns |= {name: _number(value) for name, value in drawn.spec.summary().items()}
+    columns |= {name: _number(value) for name, value in drawn.spec.summary().items()} | film_columns(drawn)
     columns["atoms"] = len(wave.structure) if wave.structure is not None else None
     columns |= label_columns(labels, wave.array.shape[-2:])
     return {name: value for name, value in columns.items() if value is not None}

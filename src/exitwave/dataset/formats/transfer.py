@@ -16,6 +16,7 @@ from exitwave.core import DatasetError, ExitwaveError, Progress, Reporter, SpecE
 from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.curate import ORIGIN_NAME
+from exitwave.dataset.films import film_columns
 from exitwave.dataset.formats.base import file_format, whole_folder
 from exitwave.dataset.records import StructureRecord, columns_of, geometry_identity
 from exitwave.dataset.samples import Sample, compact_counts
@@ -210,4 +211,5 @@ def _columns(record: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
         return columns
     columns |= {"family": drawn.family}
     columns |= {name: value for name, value in columns_of(drawn.scattering).items() if value is not None}
+    columns |= film_columns(drawn)
     return columns | {name: value for name, value in drawn.spec.summary().items() if value is not None}

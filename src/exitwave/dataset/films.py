@@ -1,0 +1,174 @@
+"""Films that structures share: how they are drawn, and the one whose waves a process keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from exitwave.core import SpecError, Stream, identity, number
+from exitwave.scattering import ExitWave, FilmBank, Scattering
+from exitwave.scattering.session import make_grids
+from exitwave.scattering.shifts import MIRRORS, moved_positions
+from exitwave.structure import Structure
+from exitwave.structure.families import Family
+from exitwave.structure.families.shared_film import build_film, build_on_film
+
+if TYPE_CHECKING:
+    from exitwave.dataset.recipe import Recipe
+    from exitwave.dataset.records import StructureRecord
+
+__all__ = [
+    "SharedFilm",
+    "draw_film",
+    "film_columns",
+    "forget_films",
+    "kept_bytes",
+    "prepare_film",
+    "structure_on_film",
+    "times_made",
+    "wave_on_film",
+]
+
+# Structures on one film follow each other, so one is enough; the waves of a further film might not fit into memory.
+_ATOMS: dict[str, Structure] = {}
+_BANKS: dict[str, FilmBank] = {}
+
+
+@dataclass(frozen=True)
+class SharedFilm:
+    """The film of a structure that others have, too, and how it lies under this one.
+
+    Parameters
+    ----------
+    stream
+        The stream of the film: it is drawn from ``stream / "draw"``, built from ``stream / "build"`` and vibrates
+        from ``stream / "thermal"``.
+    shift
+        Pixels (y, x) of the grid inside the specimen by which it is shifted.
+    mirror
+        Axes along which it is mirrored before: "", "x", "y" or "xy".
+    """
+
+    stream: Stream
+    shift: tuple[int, int]
+    mirror: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the stream as plain data, for JSON."""
+        return {"shift": list(self.shift), "mirror": self.mirror}
+
+    @classmethod
+    def from_dict(cls, data: Any, stream: Stream) -> Self:
+        """Return what ``to_dict`` wrote of the film whose stream is given."""
+        shift = data.get("shift") if isinstance(data, Mapping) else None
+        if not isinstance(shift, list | tuple) or len(shift) != 2 or not all(type(part) is int for part in shift):
+            raise SpecError(f"film.shift is {shift!r}; it is two whole numbers of pixels, [y, x].")
+        if data.get("mirror") not in MIRRORS:
+            raise SpecError(f"film.mirror is {data.get('mirror')!r}; it is '', 'x', 'y' or 'xy'.")
+        if not stream.path or not stream.path[-1].isdecimal():
+            raise SpecError(f"streams.film is {stream}; it ends with the number of the film, as in 42/film/3.")
+        return cls(stream, (shift[0], shift[1]), data["mirror"])
+
+
+def draw_film(recipe: Recipe, index: int, stream: Stream) -> tuple[Family, SharedFilm]:
+    """Return a recipe's family with the drawn film of structure ``index``; and how it lies there, from ``stream``."""
+    spec: Any = recipe.structures.spec
+    source = Stream(recipe.seed) / "film" / (index // recipe.structures.per_film)
+    ny, nx = make_grids(spec.field, recipe.scattering)[1].shape
+    generator = stream.generator()
+    shift = int(generator.integers(ny)), int(generator.integers(nx))
+    mirror = MIRRORS[int(generator.integers(len(MIRRORS)))]
+    if number(recipe.scattering.tilt_x) or number(recipe.scattering.tilt_y):
+        mirror = ""  # a mirrored wave is that of a beam from elsewhere
+    return spec.replace(film=spec.film.draw(source / "draw")), SharedFilm(source, shift, mirror)
+
+
+def film_columns(record: StructureRecord) -> dict[str, int | str]:
+    """Return the catalog's columns of a structure's film: its number and its identity; none if it has its own."""
+    if record.film is None:
+        return {}
+    return {"film": int(record.film.stream.path[-1]), "film_id": _identity(record)}
+
+
+def structure_on_film(record: StructureRecord) -> Structure:
+    """Return the atoms of a structure whose film others share; the height of its cell is one of whole slices."""
+    film, shared = _film(record), record.film
+    assert shared is not None
+    field = record.spec.field  # type: ignore[attr-defined]
+    shape = make_grids(field, record.scattering)[1].shape
+    moved = moved_positions(np.asarray(film.positions), (field[1], field[0]), shape, shared.shift, shared.mirror)
+    return _in_slices(
+        build_on_film(record.spec, replace(film, positions=moved), record.stream / "build"), record.scattering
+    )
+
+
+def wave_on_film(record: StructureRecord, structure: Structure, device: str | None = None) -> ExitWave:
+    """Return the exit wave of a structure whose film others share: that of all planes, to single precision."""
+    shared = record.film
+    assert shared is not None
+    bank = _bank(record, device)
+    return bank.scatter(structure, stream=record.stream / "thermal", shift=shared.shift, mirror=shared.mirror)
+
+
+def prepare_film(record: StructureRecord, device: str | None = None) -> None:
+    """Build and scatter a structure's film, unless it is the one that is kept."""
+    _bank(record, device).prepare()
+
+
+def forget_films() -> None:
+    """Keep no film."""
+    _ATOMS.clear()
+    _BANKS.clear()
+
+
+def kept_bytes() -> int:
+    """Return the bytes of the waves that are kept."""
+    return sum(bank.nbytes for bank in _BANKS.values())
+
+
+def times_made(recipe: Recipe, workers: int) -> int:
+    """Return how often workers make a film of a recipe in all, each taking the next shard when it has done one."""
+    shared, shard = recipe.structures.per_film, recipe.store.structures_per_shard
+    apart = bool(shared % shard and shard % shared)  # films end within shards, and shards within films
+    return recipe.films * min(workers, -(-shared // shard) + apart)
+
+
+def _film(record: StructureRecord) -> Structure:
+    """Return the atoms of a film alone, neither shifted nor mirrored."""
+    name = _identity(record)
+    if name not in _ATOMS:
+        assert record.film is not None
+        _ATOMS.clear()
+        _ATOMS[name] = _in_slices(build_film(record.spec, record.film.stream / "build"), record.scattering)
+    return _ATOMS[name]
+
+
+def _bank(record: StructureRecord, device: str | None) -> FilmBank:
+    name = identity({"film": _identity(record), "scattering": record.scattering.to_dict(), "device": device})
+    if name not in _BANKS:
+        assert record.film is not None
+        _BANKS.clear()
+        stream = record.film.stream / "thermal"
+        _BANKS[name] = FilmBank(_film(record), stream=stream, device=device, spec=record.scattering)
+    return _BANKS[name]
+
+
+def _identity(record: StructureRecord) -> str:
+    """Return the identity of a film: of all that decides its atoms."""
+    assert record.film is not None
+    said = record.spec.to_dict()
+    parts = {name: said[name] for name in ("film", "field", "side", "vacuum")}
+    height = number(record.scattering.slice_thickness)
+    return identity(parts | {"stream": str(record.film.stream), "slices": height})
+
+
+def _in_slices(structure: Structure, scattering: Scattering) -> Structure:
+    """Return atoms in a cell with empty space behind, so that all heights are cut into the same slices."""
+    thickness = number(scattering.slice_thickness)
+    cell = np.array(structure.cell)
+    cell[2, 2] = thickness * ceil(cell[2, 2] / thickness - 1e-9)
+    return replace(structure, cell=cell)
