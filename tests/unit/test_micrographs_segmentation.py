@@ -227,7 +227,9 @@ def test_saved_files_are_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "out" / "made-mask.png").array == 255, found.mask)
     table = found.particles()
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "made-particles.parquet"), table)
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "made-particles.csv"), table)
+    text = tmp_path / "out" / "made-particles.csv"
+    pd.testing.assert_frame_equal(pd.read_csv(text), table, check_dtype=False, rtol=5e-6)
+    assert max(len(number) for line in text.read_text().splitlines()[1:] for number in line.split(",")) <= 8
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

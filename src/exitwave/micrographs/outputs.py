@@ -30,7 +30,7 @@ def save(
 
     ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and one TIFF for every
     further map of the network (with calibration, as ImageJ reads it), ``NAME-overlay.png``, ``NAME-particles.csv``
-    and ``NAME-particles.parquet``. Each file is written whole or not at all.
+    (six digits) and ``NAME-particles.parquet`` (all digits). Each file is written whole or not at all.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def save(
         f"{name}-instances.tif": lambda path: _tiff(path, _small(segmentation.instances), size),
         f"{name}-probability.tif": lambda path: _tiff(path, segmentation.probability, size),
         f"{name}-overlay.png": lambda path: segmentation.show().savefig(path, format="png", dpi=150),
-        f"{name}-particles.csv": lambda path: table.to_csv(path, index=False),
+        f"{name}-particles.csv": lambda path: _csv(table, path),
         f"{name}-particles.parquet": lambda path: table.to_parquet(path, index=False),
     }
     for kind, array in segmentation.maps.items():
@@ -86,6 +86,8 @@ def save(
 def write_table(table: Any, path: str | Path) -> Path:
     """Write a pandas table as ``.csv`` or ``.parquet``, by the name's ending, whole or not at all.
 
+    CSV is for people and spreadsheets and has six significant digits, Parquet has all.
+
     Examples
     --------
     >>> import pandas as pd, tempfile
@@ -94,7 +96,7 @@ def write_table(table: Any, path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix == ".csv":
-        return _write(path, lambda file: table.to_csv(file, index=False))
+        return _write(path, lambda file: _csv(table, file))
     if path.suffix == ".parquet":
         return _write(path, lambda file: table.to_parquet(file, index=False))
     raise MicrographError(f"the table's file is {path.name}; tables are written as .csv or .parquet.")
@@ -116,6 +118,10 @@ def write_tiff(array: NDArray[Any], path: str | Path, pixel_size: float | None) 
 
 def _write(path: Path, writer: Callable[[Path], Any]) -> Path:
     return write_whole(path, writer, error=MicrographError, parents=True)
+
+
+def _csv(table: Any, path: Path) -> None:
+    table.to_csv(path, index=False, float_format="%.6g")
 
 
 def _small(instances: NDArray[np.int32]) -> NDArray[Any]:
