@@ -2,10 +2,11 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from exitwave.core import DatasetError
-from exitwave.demo import Demo, demo_recipe
+from exitwave.demo import Demo, demo_recipe, figures
 from exitwave.demo.pictures import encode_array, outline
 from exitwave.demo.pipeline import _claim
 from exitwave.demo.report import _scale_bar, _spread
@@ -47,6 +48,22 @@ def test_pictures_are_bounded_and_embedded():
     assert uri.startswith("data:image/jpeg;base64,")
     assert len(uri) < 300 * 200
     assert encode_array(np.zeros((20, 20)))  # an even image has no range to stretch
+
+
+def test_each_kind_of_micrograph_has_its_own_sizes():
+    def table(sizes, cut):
+        return pd.DataFrame({"equivalent_diameter_nm": sizes, "touches_border": [i < cut for i in range(len(sizes))]})
+
+    none = pd.DataFrame({"equivalent_diameter_nm": [], "touches_border": []})
+    items = figures.sizes(
+        {"Bright-field TEM": table([3.0, 4.0, 5.0, 6.0], 1), "HRTEM": table([2.0], 0), "dark": none}
+    )
+    assert [item["caption"] for item in items] == [
+        "Bright-field TEM: 3 whole particles; cut off by the border: 1.",
+        "HRTEM: 1 whole particle; cut off by the border: 0.",
+        "dark: no whole particles; cut off by the border: 0.",
+    ]
+    assert len({item["image"] for item in items}) == 3
 
 
 @pytest.mark.parametrize(

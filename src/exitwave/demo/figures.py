@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exitwave.learning import Network
     from exitwave.structure import Structure
 
-__all__ = ["curves", "histogram", "structures", "waves"]
+__all__ = ["curves", "sizes", "structures", "waves"]
 
 INK, ORANGE, BLUE, GREEN = "#1d2430", "#d55e00", "#0072b2", "#009e73"
 
@@ -82,6 +82,11 @@ def curves(network: Network) -> str:
     return encode_figure(figure)
 
 
-def histogram(table: pd.DataFrame) -> str:
-    """Return the histogram of equivalent diameters with its log-normal fit."""
-    return encode_figure(size_histogram(table))
+def sizes(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the histogram of equivalent diameters of each kind of micrographs, with its log-normal fit."""
+    items = []
+    for name, table in tables.items():
+        border = int(table["touches_border"].sum())
+        caption = f"{name}: {counted(len(table) - border, 'whole particle')}; cut off by the border: {border:,}."
+        items.append({"image": encode_figure(size_histogram(table, title=name)), "caption": caption})
+    return items

@@ -73,12 +73,12 @@ def write_report(
     images = [_simulated(data, index) for index in _spread(len(data), 12)]
     done(3, "images")
     shown_groups = [_group(group) for group in groups]
-    particles = _particles(groups)
+    tables = {group.name: _particles(group) for group in groups}
     done(4, "micrographs")
     context = {
         "version": __version__,
         "summary": _summary(data),
-        "headline": _headline(data, groups, particles, before),
+        "headline": _headline(data, groups, sum(map(len, tables.values())), before),
         "structures": rendered,
         "waves": scattered,
         "energy": round(float(data[0].record["scattering"]["energy"]) / 1e3),
@@ -88,8 +88,7 @@ def write_report(
         "real_text": f"The network sees every micrograph at {network.pixel_size / 10:.3g} nm per pixel.",
         "groups": shown_groups,
         "scores": _score_rows(groups),
-        "histogram": figures.histogram(particles),
-        "sizes_text": _sizes_text(particles),
+        "sizes": figures.sizes(tables),
         "stages": [_stage(stage) for stage in before],
         "recipe": recipe.to_yaml(),
         "attribution": "Bright-field micrographs: msa-em/microscopy-seg-track, CC-BY-4.0.",
@@ -153,11 +152,10 @@ def _group(group: Group) -> dict[str, Any]:
     return {"name": group.name, "text": group.text, "pictures": pictures}
 
 
-def _particles(groups: Sequence[Group]) -> pd.DataFrame:
+def _particles(group: Group) -> pd.DataFrame:
     import pandas as pd
 
-    tables = [found.particles() for group in groups for found in group.segmentations]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([found.particles() for found in group.segmentations], ignore_index=True)
 
 
 def _score_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
@@ -201,13 +199,13 @@ def _stage(stage: Stage) -> dict[str, str]:
 
 
 def _headline(
-    data: Dataset, groups: Sequence[Group], particles: pd.DataFrame, stages: Sequence[Stage]
+    data: Dataset, groups: Sequence[Group], particles: int, stages: Sequence[Stage]
 ) -> list[dict[str, str]]:
     micrographs = sum(len(group.pairs) for group in groups)
     figures = [
         _figure(len(data.structures), "simulated structure"),
         _figure(len(data), "labelled image"),
-        _figure(len(particles), "particle", f" on {counted(micrographs, 'real micrograph')}"),
+        _figure(particles, "particle", f" on {counted(micrographs, 'real micrograph')}"),
     ]
     scored = [(group.name, group.scores.pooled) for group in groups if group.scores is not None]
     scores = [{"value": f"{pooled:.2f}", "what": f"particle F1, {name}"} for name, pooled in scored]
@@ -235,12 +233,4 @@ def _training_text(network: Network) -> str:
     return (
         f"A UNet with {counted(weights, 'weight')}, trained for {counted(len(network.history), 'epoch')} with "
         "cross entropy and Dice loss. Validation images come from structures that the training never saw."
-    )
-
-
-def _sizes_text(particles: pd.DataFrame) -> str:
-    border = int(particles["touches_border"].sum())
-    return (
-        f"Equivalent diameters of {len(particles) - border} particles that lie wholly inside their micrograph; "
-        f"{border} that the border cuts off are left out. One row per particle is in segmented/particles.csv."
     )

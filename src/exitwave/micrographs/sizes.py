@@ -111,6 +111,7 @@ def size_histogram(
     >>> figure = size_histogram(table)
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     if column not in table:
         raise MicrographError(f"column is {column!r}; the table has {', '.join(map(str, table.columns))}.")
@@ -120,6 +121,7 @@ def size_histogram(
     axes = figure.add_subplot()
     axes.set_xlabel("equivalent diameter (nm)" if column == "equivalent_diameter_nm" else column.replace("_", " "))
     axes.set_ylabel("particles")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     if title:
         axes.set_title(title)
