@@ -95,7 +95,7 @@ def _formed(spectra: Spectra, conditions: Conditions) -> torch.Tensor:
         for index in range(len(conditions)):  # each alone, so that it has the same bits in any company
             images[index : index + 1] = _smeared(images[index : index + 1], spectra, conditions[index : index + 1])
         return images
-    per_step = max(1, _WORKSPACE // (4 * spectra.array.numel())) if spectra.array.device.type == "cuda" else 1
+    per_step = 1 if spectra.array.device.type == "cpu" else max(1, _WORKSPACE // (4 * spectra.array.numel()))
     parts = []
     for start in range(0, len(conditions), per_step):
         part = conditions[start : start + per_step]
