@@ -105,6 +105,16 @@ def test_pictures_show_what_is_there(made):
     assert element_colour(79) != element_colour(47)
 
 
+def test_atoms_far_in_front_cast_no_shadow():
+    wall = Volume(Crystal("Au"), Box(80, 80, 10), name="wall").translated((0, 0, 70))
+    few = Volume(Crystal("Au"), Sphere(3.5), name="few").translated((40, 40, 4))  # 60 Å nearer than the wall
+    picture, _ = render(Scene([wall, few], (80, 80, 80)).build(seed=1), view="beam", pixels=400)
+    y, x = (np.indices(picture.shape[:2]) + 0.5) / 5
+    distance = np.hypot(y - 40, x - 40)
+    around, away = ((distance > low) & (distance < low + 4) for low in (6, 24))
+    assert picture[around, :3].mean() > 0.95 * picture[away, :3].mean()
+
+
 def test_an_empty_structure_can_be_shown():
     empty = Scene([], (10, 10, 10)).build(seed=0)
     assert len(empty) == 0

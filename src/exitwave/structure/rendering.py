@@ -114,7 +114,7 @@ def show(structure: Structure) -> Figure:
 def _layer(points: Array, numbers: Ints, scale: float, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Return the shaded picture (rows, columns, 4) and the depth (rows, columns) of some atoms."""
     from ase.data import covalent_radii
-    from scipy.ndimage import gaussian_filter
+    from scipy.ndimage import gaussian_filter, uniform_filter
 
     from exitwave.structure.zbuffer import draw_spheres
 
@@ -131,10 +131,15 @@ def _layer(points: Array, numbers: Ints, scale: float, shape: tuple[int, int]) -
     diffuse = np.clip(normals @ light, 0, 1)
     halfway = light + np.array([0.0, 0.0, 1.0])
     gleam = np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 40
-    # atoms that lie deeper than what surrounds them get less light
+    # atoms that lie deeper than what surrounds them get less light, but a few atoms far in front (those that left a
+    # periodic cell on its other side, say) shade them no more than as if they lay on them
     filled = np.where(drawn, depth, depth[drawn].max() if drawn.any() else 0.0)
+    share, around = (
+        uniform_filter(part.astype(np.float64), max(round(32 * scale), 1)) for part in (drawn, filled * drawn)
+    )
+    surrounds = np.where(drawn, np.maximum(filled, around / np.maximum(share, 1e-9) - 9 * scale), filled)
     sunken = sum(
-        np.clip((filled - gaussian_filter(filled, s * scale, truncate=2.0)) / (4 * s * scale), -0.2, 1)
+        np.clip((filled - gaussian_filter(surrounds, s * scale, truncate=2.0)) / (4 * s * scale), -0.2, 1)
         for s in (1.5, 6.0)
     )
     span = max(float(np.ptp(depth[drawn])), 1e-9) if drawn.any() else 1.0
