@@ -147,11 +147,24 @@ def test_the_bank_of_film_waves_is_exact(shift, mirror, precision, device):
     assert wave.record["film"] == {"stream": "1", "shift": list(shift), "mirror": mirror}
 
 
+def test_waves_are_kept_from_where_they_are_asked_with_the_same_bits():
+    film = scene().of(role="support")
+    late, whole, early = (FilmBank(film, seed=1, configurations=2, every=1, **FAST) for _ in range(3))
+    late.prepare(8.0)
+    whole.prepare()
+    assert 0 < late.nbytes < 0.7 * whole.nbytes
+    for depth in (8.0, 3.0, float("inf")):
+        early.prepare(depth)
+    late.prepare(0.0)
+    assert late.nbytes == whole.nbytes > early.nbytes
+    for bank in (late, early):
+        for key, wave in bank._waves._kept.items():
+            assert torch.equal(wave, whole._waves._kept[key])
+
+
 def test_scenes_on_one_film_differ_in_height_by_whole_slices():
     both = scene()
     bank = FilmBank(both.of(role="support"), thermal=False, particle_wave=True, **FAST)
-    bank.prepare()
-    assert bank.nbytes == sum(wave.nbytes for wave in bank._waves.values())
     for height in (24.0, 30.0):
         placed = replace(both, cell=np.diag([12.0, 10.0, height]))
         wave = bank.scatter(placed, seed=1)
@@ -160,7 +173,7 @@ def test_scenes_on_one_film_differ_in_height_by_whole_slices():
         torch.testing.assert_close(wave.particle, expected.particle, atol=1e-5, rtol=0)
 
 
-def test_banks_refuse_what_is_not_on_their_film():
+def test_banks_refuse_what_is_not_on_their_film(monkeypatch):
     both = scene()
     film = both.of(role="support")
     bank = FilmBank(film, seed=1, configurations=1, **FAST)
@@ -176,8 +189,9 @@ def test_banks_refuse_what_is_not_on_their_film():
         FilmBank(film, seed=1, tilt_x=5.0, **FAST).scatter(both, seed=1, mirror="x")
     with pytest.raises(ScatteringError, match=r"every is 0"):
         FilmBank(film, seed=1, every=0)
+    monkeypatch.setattr("exitwave.scattering.film_waves.available_memory", lambda place: 1e5)
     with pytest.raises(ScatteringError, match=r"the bank would keep .* GB are free; every=\d+ fits"):
-        FilmBank(film, seed=1, every=1, configurations=8, grid=(7000, 7000))
+        FilmBank(film, seed=1, every=1, **FAST).prepare()
     with pytest.raises(ScatteringError, match=r"objects are chosen"):
         FilmBank(film, seed=1, objects="film")
 

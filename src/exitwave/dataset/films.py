@@ -114,9 +114,14 @@ def wave_on_film(record: StructureRecord, structure: Structure, device: str | No
     return bank.scatter(structure, stream=record.stream / "thermal", shift=shared.shift, mirror=shared.mirror)
 
 
-def prepare_film(record: StructureRecord, device: str | None = None) -> None:
-    """Build and scatter a structure's film, unless it is the one that is kept."""
-    _bank(record, device).prepare()
+def prepare_film(record: StructureRecord, structure: Structure | None = None, device: str | None = None) -> None:
+    """Build a structure's film, unless it is the one that is kept; with its atoms given, scatter it down to there."""
+    bank = _bank(record, device)
+    if structure is not None:
+        own = np.asarray(structure.objects) < len(structure.names) - 1  # the film is the last object
+        # the film gives way at a distance, and to atoms that vibrate; where it does deeper, more waves are computed
+        reach = number(getattr(record.spec, "minimum_distance", 0.0)) + 2.0
+        bank.prepare(float(structure.positions[own, 2].min(initial=np.inf)) - reach)
 
 
 def forget_films() -> None:

@@ -152,11 +152,14 @@ def make_structure(recipe: Recipe, index: int, device: str | None = None, atoms:
         stages.record = drawn.to_dict()
     if drawn is not None and drawn.film is not None:
         with stages("film"):
-            prepare_film(drawn, device)
+            prepare_film(drawn, device=device)
     if drawn is not None and not stages.failures:
         with stages("build"):
             structure = atoms if atoms is not None else render_structure(drawn)
-    if drawn is not None and structure is not None:
+    if drawn is not None and drawn.film is not None and structure is not None:
+        with stages("film"):
+            prepare_film(drawn, structure, device)
+    if drawn is not None and structure is not None and not stages.failures:
         with stages("scatter"):
             wave = checked_wave(render_wave(drawn, structure, device))
     if drawn is not None and wave is not None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exitwave.core import ScatteringError, Stream, integer, number
+from exitwave.core import ScatteringError, Stream, number
 from exitwave.scattering.engines import slice_thickness
 from exitwave.scattering.exit_wave import ExitWave
+from exitwave.scattering.film_waves import FilmWaves
 from exitwave.scattering.inputs import as_structure, check_structure, check_tiling
-from exitwave.scattering.memory import available_memory
 from exitwave.scattering.session import Session, choose_stream
 from exitwave.scattering.shifts import MIRRORS, moved_positions, moved_wave
 from exitwave.scattering.spec import Scattering
@@ -87,13 +86,8 @@ class FilmBank:
         self.structure = session.structure
         self.every = every
         self._tree: Any = None
-        self._waves: dict[tuple[int, int], torch.Tensor] = {}
-        height = float(np.asarray(self.structure.positions)[:, 2].max(initial=0.0))
-        # atoms at the entrance, an ångström before it at most, act on no plane before this one
-        self._bottom = floor(-1.0 / session.thickness - 0.5) - 1
-        self._top = floor(height / session.thickness - 0.5) + 2
-        self._check_memory(device)
         self._engine = session.engine(device)
+        self._waves = FilmWaves(session, self._engine, every, device)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,14 +96,14 @@ class FilmBank:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the waves that are kept."""
-        kept = len({self._kept(p) for p in range(self._bottom, self._top + 2)}) * self._session.count
-        return kept * (16 if self._session.spec.precision == "double" else 8) * self._session.inner.pixels
+        """Bytes of the waves that are kept: those from where a scene began, to the end of the film."""
+        return self._waves.nbytes
 
-    def prepare(self) -> None:
-        """Scatter the film now, not with the first scene."""
+    def prepare(self, depth: float = 0.0) -> None:
+        """Scatter the film now, not with the first scene, for all whose own atoms begin at a depth (Å) or behind."""
+        start = self._waves.start(depth)
         for index in range(self._session.count):
-            self._film_wave(index, self._kept(self._top + 1))
+            self._waves.before(start, index)
 
     def film(self, shift: tuple[int, int] = (0, 0), mirror: str = "") -> Structure:
         """Return the film mirrored along the axes named in ``mirror`` ("", "x", "y", "xy"), then shifted.
@@ -194,7 +188,8 @@ class FilmBank:
         height = self._height(structure)
         owner = self._owners(structure, shift, mirror)
         theirs = owner >= 0
-        removed = np.setdiff1d(np.arange(len(self.structure.positions)), owner[theirs])
+        removed = np.ones(len(self.structure.positions), dtype=bool)
+        removed[owner[theirs]] = False
         particle = None
         if session.spec.particle_wave:
             roles = np.array([role == "particle" for role in structure.roles], dtype=bool)
@@ -215,11 +210,11 @@ class FilmBank:
             positions = np.stack(places)
             changed = [positions[:, ~theirs, 2].ravel(), *(film[removed, 2] for film in films)]
             depth = min((float(z.min()) for z in changed if z.size), default=float("inf"))
-            start = self._start(depth)
+            start = self._waves.start(depth)
             # atoms above the plane where the wave goes on have done their part
             ahead = (positions[:, :, 2] / engine.thickness - 0.5 >= start - 3).any(axis=0)
             atoms = engine.take(positions[:, ahead], numbers[ahead])
-            film = torch.cat([self._film_wave(i, start) for i in indices])
+            film = torch.cat([self._waves.before(start, i) for i in indices])
             waves.append(engine.finish(atoms, start, moved_wave(film, shift, mirror), height))
             if particle is not None:
                 atoms = engine.take(positions[:, particle], numbers[particle])
@@ -271,28 +266,6 @@ class FilmBank:
             )
         return owner
 
-    def _start(self, depth: float) -> int:
-        """Return the plane before which the film's wave is taken: none before it feels what is at ``depth``."""
-        first = self._top + 1 if depth == float("inf") else floor(depth / self._engine.thickness - 0.5) - 1
-        return self._kept(min(first, self._top + 1))
-
-    def _kept(self, plane: int) -> int:
-        return max(self._bottom, self.every * (plane // self.every))
-
-    def _film_wave(self, index: int, plane: int) -> torch.Tensor:
-        """Return the wave of one configuration of the film before a plane, from one pass through all planes."""
-        if (index, plane) not in self._waves:
-            session, engine = self._session, self._engine
-            atoms = engine.take(session.positions(index)[None], session.numbers)
-            planes = engine.planes(atoms)
-            engine.enter(atoms)
-            here = self._bottom
-            for stop in sorted({self._kept(p) for p in range(self._bottom, self._top + 2)}):
-                engine.advance(planes, here, stop)
-                self._waves[index, stop] = engine.wave().clone()
-                here = stop
-        return self._waves[index, plane]
-
     def _moved(self, positions: NDArray[np.float64], shift: tuple[int, int], mirror: str) -> NDArray[np.float64]:
         cell = self.structure.cell
         return moved_positions(positions, (float(cell[0, 0]), float(cell[1, 1])), self.shape, shift, mirror)
@@ -318,15 +291,6 @@ class FilmBank:
             raise ScatteringError(f"mirror is {mirror!r}; it is '', 'x', 'y' or 'xy'.")
         if mirror and (number(spec.tilt_x) or number(spec.tilt_y)):
             raise ScatteringError("a mirrored film is asked for under a tilted beam, whose wave is no mirror image.")
-
-    def _check_memory(self, device: str | torch.device | None) -> None:
-        needed = self.nbytes
-        free = available_memory(torch.device("cpu" if device is None else device))
-        if free is not None and needed > 0.8 * free:
-            raise ScatteringError(
-                f"the bank would keep waves of {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
-                f"every={integer(self.every * int(np.ceil(needed / (0.8 * free))))} fits, or fewer configurations."
-            )
 
 
 def _wrapped(positions: Any, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
