@@ -28,6 +28,9 @@ COLOURS: dict[int, str] = {
 FALLBACK = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 LIGHT = np.array([-0.42, -0.55, 0.72])
 INK = "#2b2f36"
+# points spread as a normal distribution, cut at two standard deviations
+_TURN, _RADIUS = np.pi * (3 - np.sqrt(5)) * np.arange(64), np.sqrt(-2 * np.log1p(-np.linspace(0.005, 0.86, 64)))
+_DISC = np.column_stack([_RADIUS * np.sin(_TURN), _RADIUS * np.cos(_TURN)])
 VIEWS = {"beam": (0, 1, 2), "side": (0, 2, 1)}
 
 
@@ -114,9 +117,8 @@ def show(structure: Structure) -> Figure:
 def _layer(points: Array, numbers: Ints, scale: float, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Return the shaded picture (rows, columns, 4) and the depth (rows, columns) of some atoms."""
     from ase.data import covalent_radii
-    from scipy.ndimage import gaussian_filter, uniform_filter
 
-    from exitwave.structure.zbuffer import draw_spheres
+    from exitwave.structure.zbuffer import draw_spheres, surroundings
 
     radii = 1.05 * np.asarray(covalent_radii)[numbers]
     depth, atom, slope = draw_spheres(
@@ -131,15 +133,10 @@ def _layer(points: Array, numbers: Ints, scale: float, shape: tuple[int, int]) -
     diffuse = np.clip(normals @ light, 0, 1)
     halfway = light + np.array([0.0, 0.0, 1.0])
     gleam = np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 40
-    # atoms that lie deeper than what surrounds them get less light, but a few atoms far in front (those that left a
-    # periodic cell on its other side, say) shade them no more than as if they lay on them
+    # atoms that lie deeper than what surrounds them get less light; what is far in front casts no shadow
     filled = np.where(drawn, depth, depth[drawn].max() if drawn.any() else 0.0)
-    share, around = (
-        uniform_filter(part.astype(np.float64), max(round(32 * scale), 1)) for part in (drawn, filled * drawn)
-    )
-    surrounds = np.where(drawn, np.maximum(filled, around / np.maximum(share, 1e-9) - 9 * scale), filled)
     sunken = sum(
-        np.clip((filled - gaussian_filter(surrounds, s * scale, truncate=2.0)) / (4 * s * scale), -0.2, 1)
+        np.clip((filled - surroundings(filled, drawn, s * scale * _DISC, 9 * scale)) / (4 * s * scale), -0.2, 1)
         for s in (1.5, 6.0)
     )
     span = max(float(np.ptp(depth[drawn])), 1e-9) if drawn.any() else 1.0

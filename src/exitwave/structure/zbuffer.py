@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.compiled import compiled
 
-__all__ = ["draw_spheres"]
+__all__ = ["draw_spheres", "surroundings"]
 
 
 @compiled
@@ -41,3 +42,34 @@ def draw_spheres(points: Array, radii: Array, rows: int, columns: int) -> tuple[
                     tilt[row, column, 0] = u
                     tilt[row, column, 1] = v
     return depth, atom, tilt
+
+
+@compiled
+def surroundings(depth: Array, drawn: NDArray[np.bool_], points: Array, reach: float) -> Array:
+    """Return how deep the surroundings of every drawn pixel lie on average, (rows, columns).
+
+    Parameters
+    ----------
+    depth
+        (rows, columns), px.
+    drawn
+        (rows, columns); other pixels stay as deep as they are.
+    points
+        Where to look, rows and columns from the pixel, shape (points, 2), px.
+    reach
+        What lies nearer than the pixel by more than this counts as if by this, px.
+    """
+    rows, columns = depth.shape
+    steps = np.floor(points + 0.5).astype(np.int64)
+    mean = depth.copy()
+    for row in range(rows):
+        for column in range(columns):
+            if not drawn[row, column]:
+                continue
+            nearest, total = depth[row, column] - reach, 0.0
+            for p in range(len(steps)):
+                y = min(max(row + steps[p, 0], 0), rows - 1)
+                x = min(max(column + steps[p, 1], 0), columns - 1)
+                total += max(depth[y, x], nearest)
+            mean[row, column] = total / len(steps)
+    return mean
