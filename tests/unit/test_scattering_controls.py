@@ -152,7 +152,7 @@ def test_waves_are_kept_from_where_they_are_asked_with_the_same_bits():
     late, whole, early = (FilmBank(film, seed=1, configurations=2, every=1, **FAST) for _ in range(3))
     late.prepare(8.0)
     whole.prepare()
-    assert 0 < late.nbytes < 0.7 * whole.nbytes
+    assert 0 < late.nbytes < 0.8 * whole.nbytes
     for depth in (8.0, 3.0, float("inf")):
         early.prepare(depth)
     late.prepare(0.0)

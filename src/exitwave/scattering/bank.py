@@ -255,16 +255,27 @@ class FilmBank:
         if len(self.structure.positions) and len(owner):
             # where the scene's atoms would be if the film were as it is in the bank
             asked = self._moved(self._moved(np.array(structure.positions), back, ""), (0, 0), mirror)
-            distance, nearest = self._tree.query(_wrapped(asked, lengths), distance_upper_bound=_SAME)
-            hit = np.isfinite(distance)
-            hit[hit] = np.asarray(self.structure.numbers)[nearest[hit]] == np.asarray(structure.numbers)[hit]
-            owner[hit] = nearest[hit]
+            asked = _wrapped(asked, lengths)
+            owner = self._at_height(asked)
+            rest = np.flatnonzero(owner < 0)
+            distance, nearest = self._tree.query(asked[rest], distance_upper_bound=_SAME)
+            owner[rest[np.isfinite(distance)]] = nearest[np.isfinite(distance)]
+            owner[np.asarray(self.structure.numbers)[owner] != np.asarray(structure.numbers)] = -1
         if not (owner >= 0).any():
             raise ScatteringError(
                 "no atom of the scene is one of the film's; build it with the bank's film(shift, mirror) and give "
                 "scatter the same shift and mirror."
             )
         return owner
+
+    def _at_height(self, asked: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return which atom of the film each atom is as far as its very height tells: quick, and true of most."""
+        there = _wrapped(self.structure.positions, np.diag(self.structure.cell))
+        order = np.argsort(there[:, 2])
+        found = order[np.minimum(np.searchsorted(there[order, 2], asked[:, 2]), len(order) - 1)]
+        apart = np.abs(asked - there[found])
+        apart[:, :2] = np.minimum(apart[:, :2], np.diag(self.structure.cell)[:2] - apart[:, :2])
+        return np.where(np.linalg.norm(apart, axis=1) < _SAME, found, -1)
 
     def _moved(self, positions: NDArray[np.float64], shift: tuple[int, int], mirror: str) -> NDArray[np.float64]:
         cell = self.structure.cell

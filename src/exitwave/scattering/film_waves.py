@@ -16,7 +16,7 @@ __all__ = ["FilmWaves"]
 
 
 class FilmWaves:
-    """Waves of a film's configurations before planes, of which those asked for and those behind them are kept.
+    """Waves of a film's configurations before planes; those asked for are kept, one before, and all behind.
 
     A wave is always that of a pass from the entrance with the same stops, so it has the same bits whatever was
     asked before.
@@ -56,7 +56,8 @@ class FilmWaves:
     def before(self, plane: int, index: int) -> torch.Tensor:
         """Return the wave of one configuration before a plane that ``start`` gave, (1, y, x)."""
         if (index, plane) not in self._kept:
-            missing = [stop for stop in self._stops if stop >= plane and (index, stop) not in self._kept]
+            first = plane - self._every  # the next scene may begin a little before
+            missing = [stop for stop in self._stops if stop >= first and (index, stop) not in self._kept]
             self._check_memory(len(missing))
             session, engine = self._session, self._engine
             atoms = engine.take(session.positions(index)[None], session.numbers)
