@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,35 @@ def test_processes_and_interrupted_runs_make_the_same_bytes(tmp_path: Path, data
     again = generate(RECIPE, tmp_path / "set")
     assert again.content == data.content
     again.close()
+
+
+def test_threads_keep_films_of_their_own(data: Dataset) -> None:
+    records = [StructureRecord.from_dict(data.where(f"film = {film}")[0].record) for film in (0, 1)]
+
+    def waves(record: StructureRecord) -> list[torch.Tensor]:
+        return [render_wave(record, render_structure(record)).array for _ in range(3)]
+
+    films.forget_films()
+    with one_thread(), ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(waves, records))
+        assert films.kept_bytes() > 0
+    for index, made in zip((0, 3), found, strict=True):
+        assert all(torch.equal(wave, data.waves(index, atoms=False).array) for wave in made)
+    films.forget_films()
+    assert films.kept_bytes() == 0
+
+
+def test_a_dask_cluster_makes_the_same_bytes(tmp_path: Path, data: Dataset) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        other = generate(RECIPE, tmp_path / "set", scheduler=client)
+    assert other.content == data.content
+    other.close()
 
 
 def test_a_film_is_scattered_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from exitwave.core import DatasetError, ExitwaveError
 from exitwave.dataset.executors import Event, Job, drives_device
 from exitwave.dataset.feeding import FedExecutor, Feed
+from exitwave.dataset.films import forget_films
 from exitwave.dataset.shards import Shard, shard_name
 from exitwave.dataset.work import make_shard, structures_of_shard
 
@@ -122,7 +123,8 @@ def _feed(job: Job, text: str, builders: int) -> Feed:
 
 
 def _release() -> None:
-    """End the builders of this Dask worker."""
+    """End the builders of this Dask worker, and free its films."""
+    forget_films()
     with _GUARD:
         while _FEEDS:
             _FEEDS.popitem()[1].close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,9 +34,9 @@ __all__ = [
     "wave_on_film",
 ]
 
-# Structures on one film follow each other, so one is enough; the waves of a further film might not fit into memory.
-_ATOMS: dict[str, Structure] = {}
-_BANKS: dict[str, FilmBank] = {}
+# Of each thread, by name: structures on one film follow each other, and the waves of two might not fit into memory.
+_ATOMS: dict[int, tuple[str, Structure]] = {}
+_BANKS: dict[int, tuple[str, FilmBank]] = {}
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,14 @@ def prepare_film(record: StructureRecord, structure: Structure | None = None, de
 
 
 def forget_films() -> None:
-    """Keep no film."""
+    """Keep no film, in no thread."""
     _ATOMS.clear()
     _BANKS.clear()
 
 
 def kept_bytes() -> int:
     """Return the bytes of the waves that are kept."""
-    return sum(bank.nbytes for bank in _BANKS.values())
+    return sum(bank.nbytes for _, bank in _BANKS.values())
 
 
 def times_made(recipe: Recipe, workers: int) -> int:
@@ -145,21 +146,25 @@ def times_made(recipe: Recipe, workers: int) -> int:
 def _film(record: StructureRecord) -> Structure:
     """Return the atoms of a film alone, neither shifted nor mirrored."""
     name = _identity(record)
-    if name not in _ATOMS:
+    there = _ATOMS.get(get_ident())
+    if there is None or there[0] != name:
         assert record.film is not None
-        _ATOMS.clear()
-        _ATOMS[name] = _in_slices(build_film(record.spec, record.film.stream / "build"), record.scattering)
-    return _ATOMS[name]
+        film = build_film(record.spec, record.film.stream / "build")
+        there = _ATOMS[get_ident()] = (name, _in_slices(film, record.scattering))
+    return there[1]
 
 
 def _bank(record: StructureRecord, device: str | None) -> FilmBank:
     name = identity({"film": _identity(record), "scattering": record.scattering.to_dict(), "device": device})
-    if name not in _BANKS:
+    there = _BANKS.get(get_ident())
+    if there is None or there[0] != name:
         assert record.film is not None
-        _BANKS.clear()
+        there = None
+        _BANKS.pop(get_ident(), None)  # before the next one needs its memory
         stream = record.film.stream / "thermal"
-        _BANKS[name] = FilmBank(_film(record), stream=stream, device=device, spec=record.scattering)
-    return _BANKS[name]
+        bank = FilmBank(_film(record), stream=stream, device=device, spec=record.scattering)
+        there = _BANKS[get_ident()] = (name, bank)
+    return there[1]
 
 
 def _identity(record: StructureRecord) -> str:

@@ -15,6 +15,7 @@ from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.cluster import ClusterExecutor
 from exitwave.dataset.executors import Executor, InlineExecutor, Job, ProcessExecutor, drives_device
 from exitwave.dataset.feeding import FedExecutor
+from exitwave.dataset.films import forget_films
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.shards import Shard, shard_name
@@ -102,7 +103,10 @@ def generate(
         executor = executor_for(workers, device, scheduler, len(pending))
         # a recipe that was read has had its family allowed
         job = Job(plan, where, device, ":" in plan.structures.family)
-        run(executor, job, pending, plan.structures.count, progress)
+        try:
+            run(executor, job, pending, plan.structures.count, progress)
+        finally:
+            forget_films()
         Catalog(where).close()
     return Dataset(where)
 
