@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from exitwave.core import SpecError, Stream, TrainingError
-from exitwave.dataset import concat
-from exitwave.learning import ArrayData, Net, Training, evaluate, train
+from exitwave.dataset import Recipe, concat, generate
+from exitwave.learning import ArrayData, Crops, Net, Stored, Training, evaluate, train
+from exitwave.learning.batches import Joined
 from exitwave.learning.data import partition
 
 SMALL = {"net": Net(width=0.125), "crops": {"size": 32}, "batch": 4}
@@ -163,8 +164,6 @@ store: {waves: true, structures_per_shard: 5}
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    from exitwave.dataset import Recipe, generate
-
     return generate(Recipe.from_yaml(RECIPE), tmp_path_factory.mktemp("data") / "small")
 
 
@@ -186,6 +185,29 @@ def test_images_that_no_recipe_made_are_learnt_from_and_told(dataset, tmp_path):
     first, second = both.record["data"]["origin"]
     assert first["recipe"]["seed"] == 1
     assert second == origin
+
+
+def test_images_of_several_shapes_are_learnt_from_together(dataset, tmp_path):
+    wide = Recipe.from_yaml(RECIPE.replace("field: 26", "field: 32").replace("count: 5", "count: 3"))
+    both = concat([dataset, generate(wide, tmp_path / "wide")])
+    network = train(both, seed=1, epochs=1, held_out=0.25, **SMALL)
+    assert sum(network.record["images"].values()) == 16
+    assert np.isfinite(network.history[0]["validation_loss"])
+
+
+def test_sources_in_common_are_seen_as_often_as_they_have_images():
+    crops, net = Crops(size=32, pixel_size=0.4, scale=1.0), Net(width=0.125)
+    small = Stored(np.ones((3, 40, 40)), np.zeros((3, 40, 40)), 0.4, crops, net)
+    large = Stored(np.ones((5, 64, 64)), np.ones((5, 64, 64)), 0.4, crops, net)
+    both = Joined([small, large])
+    epochs = [both.batch(step, 8, Stream(1)).labels.amax((1, 2)).tolist() for step in range(4)]
+    assert all(sum(epoch) == 5 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert len(both) == 8
+    later = both.batch(2, 8, Stream(1))
+    assert later.labels.amax((1, 2)).tolist() == epochs[2]  # whatever was asked before
+    places = [both._place(item, Stream(1)) for item in range(16)]
+    assert sorted(places) == [(0, at) for at in range(6)] + [(1, at) for at in range(10)]
 
 
 def test_live_training_with_shifted_validation(dataset):

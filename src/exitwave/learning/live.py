@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from exitwave.core import Stream, TrainingError
-from exitwave.learning.batches import Batch
+from exitwave.learning.batches import Batch, Crop, batch_of
 from exitwave.learning.crops import Crops
 from exitwave.learning.networks import Net
 from exitwave.learning.packed import Packed
@@ -100,10 +100,13 @@ class Live:
 
     def batch(self, step: int, size: int, stream: Stream) -> Batch:
         """Return ``size`` crops of images that no other window has."""
-        generator = (stream / "crop" / step).generator()
-        numbers = [self._image(item) for item in range(step * size, (step + 1) * size)]
+        return batch_of(self, step, size, stream)
+
+    def crops_of(self, items: Sequence[int], stream: Stream, generator: np.random.Generator) -> list[Crop]:
+        """Return the crops at some places of its own order; ``stream`` has no part in it."""
+        numbers = [self._image(item) for item in items]
         self._form(numbers)
-        crops = []
+        crops: list[Crop] = []
         for number in numbers:
             wave, image = self._wave(number), self._formed[number]
             window, magnification = self.crops.place(self._shape, self._pixel_size(wave), generator)
@@ -113,7 +116,7 @@ class Live:
                 part = self.targets[wave][:, *window].to(image.device)
                 targets = self.crops.targets(part, magnification, self.net.heads)
             crops.append((self.crops.image(image[0, *window]), labels, targets))
-        return Batch.of(crops)
+        return crops
 
     def _image(self, item: int) -> int:
         """Return the number of the image that crop number ``item`` is cut from."""

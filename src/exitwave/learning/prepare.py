@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import Stream, TrainingError
-from exitwave.learning.batches import Batch, Source
+from exitwave.learning.batches import Batch, Joined, Source
 from exitwave.learning.data import ImageData, groups_of, label_maps
 from exitwave.learning.live import Live
 from exitwave.learning.stored import Stored
@@ -68,7 +68,22 @@ def training_source(
     """Return the source of the images ``learn``: stored, or live where the spec says so."""
     if spec.live:
         return live_source(data, learn, spec, rule, stream, device)
-    return Stored.read(data, learn, spec.crops, rule, spec.net)
+    return stored_source(data, learn, spec, rule)
+
+
+def stored_source(data: ImageData, chosen: NDArray[np.int64], spec: Training, rule: str) -> Source:
+    """Return the source of stored images, which may differ in shape."""
+    parts = [Stored.read(data, part, spec.crops, rule, spec.net) for part in _by_shape(data, chosen)]
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _by_shape(data: ImageData, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the images of each shape."""
+    if not {"height", "width"} <= set(getattr(data, "columns", ())):
+        return [chosen]
+    shapes = np.column_stack([data.column(name) for name in ("height", "width")])  # type: ignore[attr-defined]
+    kinds, which = np.unique(shapes[chosen], axis=0, return_inverse=True)
+    return [chosen[which.ravel() == kind] for kind in range(len(kinds))]
 
 
 def live_source(
@@ -111,10 +126,10 @@ def held_out_crops(
     chosen = np.sort(stream.generator().permutation(held)[:most])
     exact = spec.replace(crops=spec.crops.replace(scale=1.0), reuse=1)
     try:
-        source = Stored.read(data, chosen, exact.crops, rule, spec.net)
+        source = stored_source(data, chosen, exact, rule)
     except TrainingError:
         exact = spec.replace(reuse=1)
-        source = Stored.read(data, chosen, exact.crops, rule, spec.net)
+        source = stored_source(data, chosen, exact, rule)
     groups = {HELD_OUT: source.batch(0, len(chosen), stream)}
     for name, fields in spec.shifts.items():
         shifted = live_source(data, held, exact, rule, stream / "shift" / name, device, **fields)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import Stream, TrainingError
-from exitwave.learning.batches import Batch
+from exitwave.learning.batches import Batch, Crop, batch_of
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ImageData, label_maps, pixel_sizes
 from exitwave.learning.networks import Net
@@ -100,20 +100,21 @@ class Stored:
         """Least and greatest pixel size of its images, Å."""
         return float(self.pixel_sizes.min()), float(self.pixel_sizes.max())
 
-    def batch(self, step: int, size: int, stream: Stream) -> Batch:
-        """Return ``size`` crops; every image is seen once before any is seen again."""
-        generator = (stream / "crop" / step).generator()
+    def crops_of(self, items: Sequence[int], stream: Stream, generator: np.random.Generator) -> list[Crop]:
+        """Return the crops at some places of the order of ``stream``: every image once before any is seen again."""
+        shape = (self.images.shape[1], self.images.shape[2])
         crops = []
-        for item in range(step * size, (step + 1) * size):
+        for item in items:
             index = position(item, len(self), stream)
-            shape = (self.images.shape[1], self.images.shape[2])
             place = self.crops.place(shape, float(self.pixel_sizes[index]), generator)
             crops.append(self._crop(index, place.window, place.magnification))
-        return Batch.of(crops)
+        return crops
 
-    def _crop(
-        self, index: int, window: tuple[slice, slice], magnification: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def batch(self, step: int, size: int, stream: Stream) -> Batch:
+        """Return ``size`` crops; every image is seen once before any is seen again."""
+        return batch_of(self, step, size, stream)
+
+    def _crop(self, index: int, window: tuple[slice, slice], magnification: float) -> Crop:
         image = self.crops.image(self.images[index, *window])
         labels = self.crops.labels(self.labels[index][window], self.net.classes)
         if self.targets is None:
