@@ -21,6 +21,8 @@ from exitwave.core import SpecError, StructureError
 from exitwave.dataset import Dataset, Recipe, doctor, films, generate, leakage, plan, render
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.distributions import drawn_values
+from exitwave.dataset.executors import Job
+from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.records import StructureRecord, draw_structure, geometry_identity
 from exitwave.dataset.samples import one_thread, render_structure, render_wave
 from exitwave.dataset.schema import recipe_schema
@@ -227,6 +229,14 @@ def test_processes_and_interrupted_runs_make_the_same_bytes(tmp_path: Path, data
     again.close()
 
 
+def test_atoms_built_ahead_of_a_device_lie_on_the_same_films(tmp_path: Path, data: Dataset) -> None:
+    (tmp_path / "shards").mkdir()
+    list(FedExecutor(2).run(Job(Recipe.parse(RECIPE), tmp_path), range(4)))
+    fed = Dataset(tmp_path)
+    assert fed.content == data.content
+    fed.close()
+
+
 def test_threads_keep_films_of_their_own(data: Dataset) -> None:
     records = [StructureRecord.from_dict(data.where(f"film = {film}")[0].record) for film in (0, 1)]
 
@@ -243,6 +253,7 @@ def test_threads_keep_films_of_their_own(data: Dataset) -> None:
     assert films.kept_bytes() == 0
 
 
+@pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning", "default::UserWarning")
 def test_a_dask_cluster_makes_the_same_bytes(tmp_path: Path, data: Dataset) -> None:
     distributed = pytest.importorskip("distributed")
     with (
