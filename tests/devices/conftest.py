@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 NAME = "pretended"
+_setup_privateuseone_for_python_backend(NAME)  # here, as gradients know only the kinds that were there at the first
 _ATEN = torch.ops.aten
 _INDEXED = {_ATEN.index.Tensor, _ATEN.index_put.default, _ATEN.index_put_.default, _ATEN._index_put_impl_.default}
 _LAZY = {_ATEN._conj.default, _ATEN._neg_view.default}
@@ -124,6 +125,5 @@ def _pretended() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def pretending() -> Callable[[], AbstractContextManager[str]]:
-    """Return what lets there be such a device for a while; the kind is registered once in a process."""
-    _setup_privateuseone_for_python_backend(NAME)
+    """Return what lets there be such a device for a while."""
     return _pretended
