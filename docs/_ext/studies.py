@@ -89,15 +89,20 @@ def _wide(rows: list[dict[str, str]], cell: Callable[[dict[str, str]], str], kee
 
 def _score(row: dict[str, str]) -> str:
     failed = f", {row['failed']} of {row['runs']} failed" if int(row["failed"]) else ""
-    return f"{float(row['mean']):.3f} ({_range(row, '.2f', '–')}){failed}"
+    return f"{_number(row['mean'], '.3f')} ({_range(row, '.2f', '–')}){failed}"
 
 
 def _difference(row: dict[str, str]) -> str:
-    return f"{float(row['difference']):+.3f} ({_range(row, '+.2f', ' to ')}){'' if row['verdict'] == _OPEN else ' *'}"
+    told = "" if row["verdict"] == _OPEN else " *"
+    return f"{_number(row['difference'], '+.3f')} ({_range(row, '+.2f', ' to ')}){told}"
 
 
 def _range(row: dict[str, str], form: str, between: str) -> str:
-    return between.join(format(float(row[end]), form) if row[end] else "?" for end in ("low", "high"))
+    return between.join(_number(row[end], form) for end in ("low", "high"))
+
+
+def _number(text: str, form: str) -> str:
+    return format(float(text), form) if text else "?"  # nothing, where no image counts
 
 
 def _text(path: Path) -> list[str]:

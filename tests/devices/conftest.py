@@ -108,7 +108,7 @@ def _run(operation: Any, args: Any, kwargs: Any) -> Any:
 
 @contextmanager
 def _pretended() -> Iterator[str]:
-    """Let there be a device for a while, and tell its name."""
+    """Let there be a device for a while, and tell its name; random numbers are those of the processor."""
     real = torch.Generator
 
     class Generator:

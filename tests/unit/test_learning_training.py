@@ -1,5 +1,7 @@
 """Training: what it learns from, what it keeps, and what it refuses."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from exitwave.core import SpecError, Stream, TrainingError
 from exitwave.dataset import Recipe, concat, generate
 from exitwave.learning import ArrayData, Crops, Net, Stored, Training, evaluate, train
 from exitwave.learning.batches import Joined
-from exitwave.learning.data import partition
+from exitwave.learning.data import partition, strangers
 
 SMALL = {"net": Net(width=0.125), "crops": {"size": 32}, "batch": 4}
 
@@ -181,10 +183,15 @@ def test_images_that_no_recipe_made_are_learnt_from_and_told(dataset, tmp_path):
     (origin,) = network.record["data"]["origin"]
     assert origin["reimaged_from"]["content"] == dataset.stores[0].content()
     assert origin["images"]["dose"] == 800
+    assert str(tmp_path) not in json.dumps(network.record)
     both = train(concat([dataset, again]), seed=1, epochs=1, **SMALL)
     first, second = both.record["data"]["origin"]
     assert first["recipe"]["seed"] == 1
     assert second == origin
+    films = RECIPE.replace("count: 5", "count: 6\n  per_film: 2\n  side: exit").replace("waves: true", "waves: false")
+    shared = generate(Recipe.from_yaml(films), tmp_path / "films")
+    learn, held = partition(strangers(shared), 0.3, Stream(1))
+    assert not set(shared.column("film_id")[learn]) & set(shared.column("film_id")[held])
 
 
 def test_images_of_several_shapes_are_learnt_from_together(dataset, tmp_path):

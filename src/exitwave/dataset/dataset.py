@@ -231,7 +231,7 @@ class Dataset(Selection):
         for store in self._stores:
             recipe, other = store.folder / RECIPE_NAME, store.folder / ORIGIN_NAME
             if recipe.is_file():
-                found.append({"recipe": Recipe.read(recipe).to_dict()})
+                found.append({"recipe": read_yaml(recipe, "a recipe")})
             elif other.is_file():
                 found.append(read_yaml(other, "the origin of a data set"))
         return found

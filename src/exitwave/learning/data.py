@@ -14,7 +14,16 @@ from exitwave.core import Stream, TrainingError
 from exitwave.learning.heads import HEADS, head_targets
 from exitwave.learning.networks import Net
 
-__all__ = ["ArrayData", "ImageData", "default_rule", "groups_of", "label_maps", "partition", "pixel_sizes"]
+__all__ = [
+    "ArrayData",
+    "ImageData",
+    "default_rule",
+    "groups_of",
+    "label_maps",
+    "partition",
+    "pixel_sizes",
+    "strangers",
+]
 
 
 @runtime_checkable
@@ -167,15 +176,21 @@ def groups_of(data: ImageData) -> NDArray[Any]:
     return np.asarray(groups)
 
 
+def strangers(data: ImageData) -> NDArray[Any]:
+    """Return the group of every image: its film where structures share films, else its structure."""
+    by_film = getattr(data, "films_or_structures", None)
+    return groups_of(data) if by_film is None else np.asarray(by_film())
+
+
 def partition(groups: NDArray[Any], share: float, stream: Stream) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the images to train on and those to validate on, which have no group in common.
 
     Parameters
     ----------
     groups
-        The structure of every image.
+        What every image is one of several of, as its structure.
     share
-        Share of the structures held out; at least one is.
+        Share of the groups held out; at least one is.
     stream
         Decides which.
 
@@ -187,7 +202,9 @@ def partition(groups: NDArray[Any], share: float, stream: Stream) -> tuple[NDArr
     """
     names, index = np.unique(groups, return_inverse=True)
     if len(names) < 2:
-        raise TrainingError(f"the data have {len(names)} structure; training needs two or more, as one is held out.")
+        raise TrainingError(
+            "all images are of one structure, or of structures on one film; two or more are needed, one to hold out."
+        )
     count = min(max(1, round(share * len(names))), len(names) - 1)
     held = np.isin(index, stream.generator().permutation(len(names))[:count])
     return np.flatnonzero(~held), np.flatnonzero(held)

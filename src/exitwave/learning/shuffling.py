@@ -28,7 +28,7 @@ def permutation(count: int, stream: Stream) -> NDArray[np.int64]:
     """Return the numbers below ``count`` in the stream's order; the last few are remembered."""
     key = (count, stream)
     if key not in _PERMUTATIONS:
-        if len(_PERMUTATIONS) >= 8:
+        if len(_PERMUTATIONS) >= 64:
             _PERMUTATIONS.pop(next(iter(_PERMUTATIONS)), None)
         _PERMUTATIONS[key] = stream.generator().permutation(count)
     return _PERMUTATIONS[key]

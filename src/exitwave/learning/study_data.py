@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["GENERATION", "Made", "Makers", "chosen", "stage_seconds"]
 
 GENERATION = ("structures", "waves", "labels", "images")
-_STAGES = {"draw": "structures", "build": "structures", "scatter": "waves", "label": "labels", "image": "images"}
+_STAGES = {
+    "draw": "structures",
+    "build": "structures",
+    "scatter": "waves",
+    "label": "labels",
+    "image": "images",
+    "film": "waves",
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from exitwave.core import Number, Reporter, Spec, Stream, TrainingError, Word, i
 from exitwave.learning.augment import Augmentation, augment
 from exitwave.learning.batches import Batch, Source
 from exitwave.learning.crops import Crops
-from exitwave.learning.data import ImageData, default_rule, groups_of, partition
+from exitwave.learning.data import ImageData, default_rule, partition, strangers
 from exitwave.learning.environment import environment
 from exitwave.learning.familiarity import profile
 from exitwave.learning.memory import keep_memory
@@ -183,7 +183,7 @@ def train(
     data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
-    learn, held = partition(groups_of(data), spec.held_out, stream / "split")
+    learn, held = partition(strangers(data), spec.held_out, stream / "split")
     rule = spec.rule or default_rule(data)
     source = training_source(data, learn, spec, rule, stream / "live", where)
     validation = held_out_crops(data, held, spec, rule, stream / "validation", where)
@@ -329,5 +329,12 @@ def _describe(data: ImageData) -> dict[str, Any]:
     if len(origin) == 1 and "recipe" in origin[0]:
         known["recipe"] = origin[0]["recipe"]
     elif origin:
-        known["origin"] = origin
+        known["origin"] = _placeless(origin)
     return known
+
+
+def _placeless(data: Any) -> Any:
+    """Return data without the folders in it: a network tells what it learnt from, not where that lay."""
+    if isinstance(data, Mapping):
+        return {key: _placeless(value) for key, value in data.items() if key != "folder"}
+    return [_placeless(value) for value in data] if isinstance(data, list) else data
