@@ -162,6 +162,30 @@ def test_waves_are_kept_from_where_they_are_asked_with_the_same_bits():
             assert torch.equal(wave, whole._waves._kept[key])
 
 
+def test_waves_that_are_kept_need_no_more_memory(monkeypatch):
+    film = scene().of(role="support")
+    bank, whole = (FilmBank(film, seed=1, configurations=3, every=1, **FAST) for _ in range(2))
+    whole.prepare()
+    bank.prepare(8.0)
+    rest = whole.nbytes - bank.nbytes
+    asked = []
+
+    def free(place):
+        asked.append(bank.nbytes)
+        return 1.3 * (whole.nbytes - bank.nbytes)
+
+    monkeypatch.setattr("exitwave.scattering.film_waves.available_memory", free)
+    bank.prepare()
+    assert bank.nbytes == whole.nbytes
+    assert len(asked) == 3
+    late = FilmBank(film, seed=1, configurations=3, every=1, **FAST)
+    monkeypatch.setattr("exitwave.scattering.film_waves.available_memory", lambda place: 1.3 * whole.nbytes)
+    late.prepare(8.0)
+    monkeypatch.setattr("exitwave.scattering.film_waves.available_memory", lambda place: 1.2 * rest)
+    with pytest.raises(ScatteringError, match="are free"):
+        late.prepare()
+
+
 def test_scenes_on_one_film_differ_in_height_by_whole_slices():
     both = scene()
     bank = FilmBank(both.of(role="support"), thermal=False, particle_wave=True, **FAST)

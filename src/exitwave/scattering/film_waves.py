@@ -58,7 +58,7 @@ class FilmWaves:
         if (index, plane) not in self._kept:
             first = plane - self._every  # the next scene may begin a little before
             missing = [stop for stop in self._stops if stop >= first and (index, stop) not in self._kept]
-            self._check_memory(len(missing))
+            self._check_memory(missing)
             session, engine = self._session, self._engine
             atoms = engine.take(session.positions(index)[None], session.numbers)
             planes = engine.planes(atoms)
@@ -74,11 +74,11 @@ class FilmWaves:
     def _stop(self, plane: int) -> int:
         return max(self._bottom, self._every * (plane // self._every))
 
-    def _check_memory(self, planes: int) -> None:
-        """Raise ScatteringError if the waves of all configurations before so many planes do not fit."""
-        done = len({index for index, _ in self._kept}) % self._session.count
+    def _check_memory(self, planes: list[int]) -> None:
+        """Raise ScatteringError if the waves of all configurations before planes, those not kept yet, do not fit."""
+        wanted = {(index, plane) for index in range(self._session.count) for plane in planes}
         size = 16 if self._session.spec.precision == "double" else 8
-        needed = planes * (self._session.count - done) * self._session.inner.pixels * size
+        needed = len(wanted - self._kept.keys()) * self._session.inner.pixels * size
         free = available_memory(self._place)
         if free is not None and needed > 0.8 * free:
             raise ScatteringError(
