@@ -55,9 +55,9 @@ class Studies(Directive):
         summary = _rows(home / "summary.csv")
         where = f"/{home.relative_to(RESULTS.parent).as_posix()}"
         found += [
-            nodes.image(uri=f"{where}/{picture}.png", alt=f"{picture} of the study {home.name}")
-            for picture in ("scores", "segmentations")
-            if (home / f"{picture}.png").is_file()
+            nodes.image(uri=f"{where}/{picture}", alt=f"{Path(picture).stem} of the study {home.name}")
+            for picture in ("scores.png", "segmentations.jpg")
+            if (home / picture).is_file()
         ]
         text = "mean over networks (95 % interval), and how many failed."
         found += [_labelled("Particle F1: ", text), _table(_wide(summary, _score, keep="trained_on"))]

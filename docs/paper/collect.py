@@ -9,8 +9,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 HERE = Path(__file__).parent
-FILES = ("summary.csv", "differences.csv", "stages.csv", "scores.png", "segmentations.png")
+FILES = ("summary.csv", "differences.csv", "stages.csv", "scores.png")
 
 
 def collect(output: Path) -> list[Path]:
@@ -21,6 +23,9 @@ def collect(output: Path) -> list[Path]:
         target.mkdir(exist_ok=True)
         there = [name for name in FILES if (summary.parent / name).is_file()]
         written += [Path(shutil.copyfile(summary.parent / name, target / name)) for name in there]
+        if (picture := summary.parent / "segmentations.png").is_file():  # noisy, and so large as PNG
+            written.append(target / "segmentations.jpg")
+            Image.open(picture).convert("RGB").save(written[-1], quality=85)
     return written
 
 
