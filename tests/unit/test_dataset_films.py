@@ -280,6 +280,22 @@ def test_a_film_is_scattered_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert films.times_made(Recipe.parse(changed("store", structures_per_shard=3)), 9) == 3
 
 
+@pytest.mark.parametrize("module", ["film_waves", "engines"])
+def test_a_shortage_of_memory_ends_the_run_and_is_no_failed_sample(
+    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Dataset
+) -> None:
+    with monkeypatch.context() as short:
+        short.setattr(f"exitwave.scattering.{module}.available_memory", lambda place: 1e5)
+        with pytest.raises(MemoryError, match=r"GB are free; .* fewer configurations, (or )?fewer workers") as caught:
+            generate(RECIPE, tmp_path / "set")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "set" / "shards").glob("*.h5"))
+    again = generate(RECIPE, tmp_path / "set")
+    assert again.failures == []
+    assert again.content == data.content
+    again.close()
+
+
 def test_parts_that_share_films_are_told_from_those_that_do_not(data: Dataset, tmp_path: Path) -> None:
     one, other = data.split((0.5, 0.5), by="film", seed=1)
     assert len(one) + len(other) == len(data)

@@ -35,8 +35,11 @@ def main() -> None:
                 failures += failed
                 _tell(out, {"structure": index, "failures": failed})
             _tell(out, {"done": True, "failures": failures})
-    except MemoryError:
-        _tell(out, {"error": "a worker has no memory left; use fewer workers or fewer structures_per_shard."})
+    except MemoryError as error:
+        from exitwave.core import ExitwaveError
+
+        short = "a worker has no memory left; use fewer workers or fewer structures_per_shard."
+        _tell(out, {"error": str(error) if isinstance(error, ExitwaveError) else short})
     except Exception as error:
         from exitwave.core import ExitwaveError
 

@@ -53,7 +53,7 @@ class FilmBank:
     Raises
     ------
     ScatteringError
-        If the waves do not fit into memory; and as ``scatter``.
+        If the waves do not fit into memory, which is a MemoryError, too; and as ``scatter``.
 
     Examples
     --------

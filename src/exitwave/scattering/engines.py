@@ -10,7 +10,7 @@ import torch
 from exitwave.core import ScatteringError, number, word
 from exitwave.scattering.batched import BatchedMultislice, ExactMultislice
 from exitwave.scattering.grid import Grid
-from exitwave.scattering.memory import available_memory
+from exitwave.scattering.memory import ScatteringMemoryError, available_memory
 from exitwave.scattering.multislice import Beam, Multislice, Passage
 from exitwave.scattering.packed import can_pack
 from exitwave.scattering.slicing import elements
@@ -54,7 +54,9 @@ def make_engine(
     Raises
     ------
     ScatteringError
-        If there is no such device, or the waves do not fit into its memory.
+        If there is no such device.
+    ScatteringMemoryError
+        If the waves do not fit into its memory.
     """
     place = _device(device)
     dtype = torch.float64 if spec.precision == "double" or spec.method == "exact" else torch.float32
@@ -101,9 +103,9 @@ def _device(device: str | torch.device | None) -> torch.device:
 
 def _refuse_memory(inner: Grid, output: Grid, waves: int, needed: int, free: int) -> None:
     fits = [max(1, int(size / (needed / free) ** 0.5)) for size in inner.shape]
-    raise ScatteringError(
+    raise ScatteringMemoryError(
         f"{inner.shape[0]} × {inner.shape[1]} pixels inside and {waves} waves of {output.shape[0]} × "
         f"{output.shape[1]} need {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; a sampling "
         f"{(needed / free) ** 0.5:.2g} times coarser fits ({fits[0]} × {fits[1]} pixels inside), or fewer "
-        "configurations."
+        "configurations, or fewer workers at a time."
     )

@@ -7,8 +7,8 @@ from math import ceil, floor
 import numpy as np
 import torch
 
-from exitwave.core import ScatteringError, integer
-from exitwave.scattering.memory import available_memory
+from exitwave.core import integer
+from exitwave.scattering.memory import ScatteringMemoryError, available_memory
 from exitwave.scattering.multislice import Passage
 from exitwave.scattering.session import Session
 
@@ -75,13 +75,14 @@ class FilmWaves:
         return max(self._bottom, self._every * (plane // self._every))
 
     def _check_memory(self, planes: list[int]) -> None:
-        """Raise ScatteringError if the waves of all configurations before planes, those not kept yet, do not fit."""
+        """Raise ScatteringMemoryError if waves before planes, of all configurations and not kept yet, do not fit."""
         wanted = {(index, plane) for index in range(self._session.count) for plane in planes}
         size = 16 if self._session.spec.precision == "double" else 8
         needed = len(wanted - self._kept.keys()) * self._session.inner.pixels * size
         free = available_memory(self._place)
         if free is not None and needed > 0.8 * free:
-            raise ScatteringError(
-                f"the bank would keep waves of {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
-                f"every={integer(self._every * ceil(needed / (0.8 * free)))} fits, or fewer configurations."
+            raise ScatteringMemoryError(
+                f"the bank would keep film waves of {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free; "
+                f"every={integer(self._every * ceil(needed / (0.8 * free)))} fits, and in a recipe, use "
+                "fewer configurations, fewer workers, or leave per_film out."
             )

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["available_memory"]
+from exitwave.core import ScatteringError
+
+__all__ = ["ScatteringMemoryError", "available_memory"]
+
+
+class ScatteringMemoryError(ScatteringError, MemoryError):
+    """Waves do not fit into the memory that this machine has free now; on another machine they might."""
 
 
 def available_memory(device: torch.device) -> int | None:
