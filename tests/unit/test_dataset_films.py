@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -247,10 +249,16 @@ def test_threads_keep_films_of_their_own(data: Dataset) -> None:
     with one_thread(), ThreadPoolExecutor(2) as pool:
         found = list(pool.map(waves, records))
         assert films.kept_bytes() > 0
+    gc.collect()
+    assert films.kept_bytes() == 0  # threads that ended keep nothing
     for index, made in zip((0, 3), found, strict=True):
         assert all(torch.equal(wave, data.waves(index, atoms=False).array) for wave in made)
-    films.forget_films()
-    assert films.kept_bytes() == 0
+    with one_thread():
+        waves(records[0])
+    assert films.kept_bytes() > 0
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(films.forget_films).result()
+    assert films.kept_bytes() == 0  # in no thread
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning", "default::UserWarning")
@@ -312,6 +320,18 @@ def test_parts_that_share_films_are_told_from_those_that_do_not(data: Dataset, t
     plain.close()
 
 
+def test_films_are_the_same_however_they_are_scattered(data: Dataset) -> None:
+    ways: list[dict[str, Any]] = [{}, {"slice_thickness": 1.3}, {"sampling": 0.2}, {"energy": 80e3}]
+    drawn = [draw_structure(Recipe.parse(changed("scattering", **way)), 4) for way in ways]
+    found = {films.film_columns(record)["film_id"] for record in drawn}
+    assert found == set(data.where("film = 1").column("film_id"))
+    assert drawn[0].film != drawn[2].film  # in pixels of another grid
+    heights = [render_structure(record).cell[2, 2] for record in drawn[:2]]
+    assert heights[0] / 2.0 == pytest.approx(round(heights[0] / 2.0))
+    assert heights[1] / 1.3 == pytest.approx(round(heights[1] / 1.3))
+    assert geometry_identity(drawn[0].to_dict()) == geometry_identity(drawn[1].to_dict())
+
+
 def test_the_doctor_follows_records_and_counts_a_film_once(folder: Path, data: Dataset) -> None:
     found = doctor(folder, structures=3)
     assert all(verdict.passed is not False for verdict in found.verdicts), str(found)
@@ -333,11 +353,20 @@ def test_saved_selections_keep_their_films(data: Dataset, tmp_path: Path) -> Non
     kept.close()
 
 
-def test_a_plan_shares_the_time_of_films() -> None:
+def test_a_plan_shares_the_time_of_films(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+
+    def watched() -> int:
+        kept.append(films.kept_bytes())
+        return kept[-1]
+
+    monkeypatch.setattr(sys.modules[plan.__module__], "kept_bytes", watched)
     found = plan(Recipe.parse(changed("structures", count=300, per_film=100)), samples=2)
     assert "300 structures on 3 films, 600 images" in str(found)
     assert 0 < found.seconds["film"] < 0.2 * found.seconds["scatter"]
-    assert found.memory > films.kept_bytes() > 0
+    assert len(kept) == 4
+    assert found.memory > max(kept) > 0
+    assert films.kept_bytes() == 0
 
 
 def test_commands_tell_of_films(tmp_path: Path) -> None:

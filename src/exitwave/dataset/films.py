@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
-from threading import get_ident
+from threading import Lock, local
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 import numpy as np
 
@@ -34,9 +35,26 @@ __all__ = [
     "wave_on_film",
 ]
 
-# Of each thread, by name: structures on one film follow each other, and the waves of two might not fit into memory.
-_ATOMS: dict[int, tuple[str, Structure]] = {}
-_BANKS: dict[int, tuple[str, FilmBank]] = {}
+
+class _Kept(local):
+    """The film of a thread, by name: structures on one film follow each other, and two might not fit into memory."""
+
+    def __init__(self) -> None:
+        self.slot = _Slot()
+        with _GUARD:
+            _SLOTS.add(self.slot)
+
+
+class _Slot:
+    """What one thread keeps; it ends with the thread."""
+
+    atoms: tuple[str, Structure] | None = None
+    bank: tuple[str, FilmBank] | None = None
+
+
+_GUARD = Lock()
+_SLOTS: WeakSet[_Slot] = WeakSet()
+_KEPT = _Kept()
 
 
 @dataclass(frozen=True)
@@ -127,13 +145,14 @@ def prepare_film(record: StructureRecord, structure: Structure | None = None, de
 
 def forget_films() -> None:
     """Keep no film, in no thread."""
-    _ATOMS.clear()
-    _BANKS.clear()
+    for slot in _slots():
+        slot.atoms = slot.bank = None
 
 
 def kept_bytes() -> int:
     """Return the bytes of the waves that are kept."""
-    return sum(bank.nbytes for _, bank in _BANKS.values())
+    banks = [slot.bank for slot in _slots()]
+    return sum(bank[1].nbytes for bank in banks if bank is not None)
 
 
 def times_made(recipe: Recipe, workers: int) -> int:
@@ -143,37 +162,44 @@ def times_made(recipe: Recipe, workers: int) -> int:
     return recipe.films * min(workers, -(-shared // shard) + apart)
 
 
+def _slots() -> list[_Slot]:
+    """Return what the threads that live keep."""
+    with _GUARD:
+        return list(_SLOTS)
+
+
 def _film(record: StructureRecord) -> Structure:
     """Return the atoms of a film alone, neither shifted nor mirrored."""
-    name = _identity(record)
-    there = _ATOMS.get(get_ident())
+    thickness = number(record.scattering.slice_thickness)
+    name = identity({"film": _identity(record), "slices": thickness})
+    slot = _KEPT.slot
+    there = slot.atoms
     if there is None or there[0] != name:
         assert record.film is not None
         film = build_film(record.spec, record.film.stream / "build")
-        there = _ATOMS[get_ident()] = (name, _in_slices(film, record.scattering))
+        there = slot.atoms = (name, _in_slices(film, record.scattering))
     return there[1]
 
 
 def _bank(record: StructureRecord, device: str | None) -> FilmBank:
     name = identity({"film": _identity(record), "scattering": record.scattering.to_dict(), "device": device})
-    there = _BANKS.get(get_ident())
+    slot = _KEPT.slot
+    there = slot.bank
     if there is None or there[0] != name:
         assert record.film is not None
-        there = None
-        _BANKS.pop(get_ident(), None)  # before the next one needs its memory
+        there = slot.bank = None  # before the next one needs its memory
         stream = record.film.stream / "thermal"
         bank = FilmBank(_film(record), stream=stream, device=device, spec=record.scattering)
-        there = _BANKS[get_ident()] = (name, bank)
+        there = slot.bank = (name, bank)
     return there[1]
 
 
 def _identity(record: StructureRecord) -> str:
-    """Return the identity of a film: of all that decides its atoms."""
+    """Return the identity of a film: of all that decides its atoms, before these are shifted and mirrored."""
     assert record.film is not None
     said = record.spec.to_dict()
     parts = {name: said[name] for name in ("film", "field", "side", "vacuum")}
-    height = number(record.scattering.slice_thickness)
-    return identity(parts | {"stream": str(record.film.stream), "slices": height})
+    return identity(parts | {"stream": str(record.film.stream)})
 
 
 def _in_slices(structure: Structure, scattering: Scattering) -> Structure:

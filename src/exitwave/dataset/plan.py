@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +43,7 @@ class Plan:
     structure_bytes
         On disk, for one structure with its images, labels and waves.
     memory
-        Peak bytes of one worker for the arrays of a shard and of a structure.
+        Peak bytes of one worker for the arrays of a shard and of a structure, and the most waves of a film.
     shape
         Pixels (y, x) of an image.
     failures
@@ -143,15 +145,18 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     sizes: list[tuple[int, int]] = []
     failures: list[str] = []
     shape = (0, 0)
-    with tempfile.TemporaryDirectory() as folder, one_thread():
+    kept = 0
+    with tempfile.TemporaryDirectory() as folder, one_thread(), _films_forgotten():
         began = time.perf_counter()
         for index in {0, count - 1}:
             forget_films()
             make_structure(recipe, index, device)
+            kept = max(kept, kept_bytes())
         first = time.perf_counter() - began
         for index in (int(value) for value in indices):
             forget_films()
             result = make_structure(recipe, index, device)
+            kept = max(kept, kept_bytes())
             failures += [f"{item['stage']}: {item['error']}" for item in result.entry["failures"]]
             if not result.arrays:
                 continue
@@ -183,7 +188,7 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
         start_seconds=max(first - 2 * alone, 0.0) + (_import_seconds() if workers > 1 else 0.0),
         structure_bytes=stored,
         # the file's image is copied once when the shard is committed
-        memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory + kept_bytes(),
+        memory=2 * stored * recipe.store.structures_per_shard + 2 * in_memory + kept,
         shape=(int(shape[0]), int(shape[1])),
         failures=tuple(failures),
     )
@@ -215,6 +220,14 @@ def size(count: float) -> str:
         if count >= 10**power:
             return f"{count / 10**power:.3g} {name}"
     return f"{count:.0f} B"
+
+
+@contextmanager
+def _films_forgotten() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        forget_films()
 
 
 def _import_seconds() -> float:

@@ -130,7 +130,13 @@ def draw_image(imaging: Imaging, structure: Stream, index: int) -> ImageRecord:
 
 
 def geometry_identity(record: Mapping[str, Any]) -> str:
-    """Return the identity of the atoms alone: equal for records that differ in scattering, labels or images."""
+    """Return the identity of the atoms alone: equal for records that differ in scattering, labels or images.
+
+    On a film that others share, the film's shift counts as it was drawn, in pixels of the grid inside the specimen.
+    There, too, records that differ in energy, slices or configurations have one identity; of records with grids that
+    differ, the same pixels are other places, so that equal identities mean equal particles on the same film only.
+    ``film_id`` of the catalog is that of the film, for all grids and slices.
+    """
     parts = {"structure": record["structure"], "stream": record["streams"]["structure"]}
     if "film" in record:
         parts |= {"film": record["film"], "film_stream": record["streams"].get("film")}

@@ -46,7 +46,7 @@ class FilmWaves:
     @property
     def nbytes(self) -> int:
         """Bytes of the waves that are kept."""
-        return sum(wave.nbytes for wave in self._kept.values())
+        return sum(wave.nbytes for wave in list(self._kept.values()))  # others may add some
 
     def start(self, depth: float) -> int:
         """Return the plane before which the wave is taken: none before it feels what is at ``depth``."""
