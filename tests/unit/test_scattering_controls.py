@@ -197,6 +197,33 @@ def test_scenes_on_one_film_differ_in_height_by_whole_slices():
         torch.testing.assert_close(wave.particle, expected.particle, atol=1e-5, rtol=0)
 
 
+def test_particles_may_cover_all_of_a_film():
+    both = scene()
+    film = both.of(role="support")
+    bank = FilmBank(film, thermal=False, particle_wave=True, **FAST)
+    covered = bank.scene(both.of(role="particle"), minimum_distance=100.0)
+    assert "film" in " ".join(film.names)
+    assert len(covered) == len(both.of(role="particle"))
+    expected = scatter(covered, thermal=False, **FAST)
+    wave = bank.scatter(covered, seed=1)
+    torch.testing.assert_close(wave.array, expected.array, atol=1e-5, rtol=0)
+    torch.testing.assert_close(wave.particle, expected.particle, atol=1e-5, rtol=0)
+
+
+def test_the_wave_is_the_same_however_many_configurations_fit_into_memory():
+    both = scene()
+    waves, depths = [], []
+    for batch in (1, 3, 8):
+        bank = FilmBank(both.of(role="support"), seed=1, configurations=8, every=1, precision="double", **FAST)
+        placed = bank.scene(both.of(role="particle"), (7, 3), "x")
+        bank._engine.batch = batch
+        waves.append(bank.scatter(placed, seed=4, shift=(7, 3), mirror="x").array)
+        depths.append(bank.nbytes)
+    assert len(set(depths)) == 1  # all begin at the same plane
+    torch.testing.assert_close(waves[0], waves[1], atol=1e-12, rtol=0)
+    torch.testing.assert_close(waves[0], waves[2], atol=1e-12, rtol=0)
+
+
 def test_banks_refuse_what_is_not_on_their_film(monkeypatch):
     both = scene()
     film = both.of(role="support")

@@ -177,7 +177,8 @@ class FilmBank:
         Raises
         ------
         ScatteringError
-            If the structure's cell is another or has other slices, or none of its atoms is the film's.
+            If the structure's cell is another or has other slices, or its film lies elsewhere. Particles may cover
+            all of a film.
         """
         session, engine = self._session, self._engine
         stream = choose_stream(seed, stream, needed=session.rms is not None)
@@ -199,23 +200,23 @@ class FilmBank:
         if session.rms is not None:
             rms = amplitudes(numbers[~theirs], structure.thermal[~theirs], number(session.spec.temperature))
 
+        # one plane for all configurations: how many fit into memory at once must not show in the wave
+        places, depth = [], float("inf")
+        for index in range(session.count):
+            film = session.positions(index)
+            places.append(self._places(index, film, structure, owner, rms, stream, shift, mirror))
+            depth = min(depth, _least(places[-1][~theirs]), _least(film[removed]))
+        start = self._waves.start(depth)
+
         waves, alone = [], []
         for first in range(0, session.count, engine.batch):
             indices = range(first, min(first + engine.batch, session.count))
-            films = [session.positions(i) for i in indices]
-            places = [
-                self._places(i, film, structure, owner, rms, stream, shift, mirror)
-                for i, film in zip(indices, films, strict=True)
-            ]
-            positions = np.stack(places)
-            changed = [positions[:, ~theirs, 2].ravel(), *(film[removed, 2] for film in films)]
-            depth = min((float(z.min()) for z in changed if z.size), default=float("inf"))
-            start = self._waves.start(depth)
+            positions = np.stack(places[first : indices.stop])
             # atoms above the plane where the wave goes on have done their part
             ahead = (positions[:, :, 2] / engine.thickness - 0.5 >= start - 3).any(axis=0)
             atoms = engine.take(positions[:, ahead], numbers[ahead])
-            film = torch.cat([self._waves.before(start, i) for i in indices])
-            waves.append(engine.finish(atoms, start, moved_wave(film, shift, mirror), height))
+            before = torch.cat([self._waves.before(start, i) for i in indices])
+            waves.append(engine.finish(atoms, start, moved_wave(before, shift, mirror), height))
             if particle is not None:
                 atoms = engine.take(positions[:, particle], numbers[particle])
                 empty = not engine.planes(atoms)
@@ -261,7 +262,8 @@ class FilmBank:
             distance, nearest = self._tree.query(asked[rest], distance_upper_bound=_SAME)
             owner[rest[np.isfinite(distance)]] = nearest[np.isfinite(distance)]
             owner[np.asarray(self.structure.numbers)[owner] != np.asarray(structure.numbers)] = -1
-        if not (owner >= 0).any():
+        # of a film that is covered by particles, nothing is left; of one that lies elsewhere, atoms would be
+        if not (owner >= 0).any() and _objects(structure) & _objects(self.structure):
             raise ScatteringError(
                 "no atom of the scene is one of the film's; build it with the bank's film(shift, mirror) and give "
                 "scatter the same shift and mirror."
@@ -302,6 +304,16 @@ class FilmBank:
             raise ScatteringError(f"mirror is {mirror!r}; it is '', 'x', 'y' or 'xy'.")
         if mirror and (number(spec.tilt_x) or number(spec.tilt_y)):
             raise ScatteringError("a mirrored film is asked for under a tilted beam, whose wave is no mirror image.")
+
+
+def _least(positions: NDArray[np.float64]) -> float:
+    """Return the depth where atoms begin, Å."""
+    return float(positions[:, 2].min(initial=np.inf))
+
+
+def _objects(structure: Structure) -> set[tuple[str, str]]:
+    """Return name and role of the objects that have atoms."""
+    return {(structure.names[item], structure.roles[item]) for item in np.unique(structure.objects).tolist()}
 
 
 def _wrapped(positions: Any, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
