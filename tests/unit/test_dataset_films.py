@@ -22,6 +22,7 @@ from exitwave.cli.app import app
 from exitwave.core import SpecError, StructureError
 from exitwave.dataset import Dataset, Recipe, doctor, films, generate, leakage, plan, render
 from exitwave.dataset.catalog import Catalog
+from exitwave.dataset.checks import geometry
 from exitwave.dataset.distributions import drawn_values
 from exitwave.dataset.executors import Job
 from exitwave.dataset.feeding import FedExecutor
@@ -332,10 +333,18 @@ def test_films_are_the_same_however_they_are_scattered(data: Dataset) -> None:
     assert geometry_identity(drawn[0].to_dict()) == geometry_identity(drawn[1].to_dict())
 
 
-def test_the_doctor_follows_records_and_counts_a_film_once(folder: Path, data: Dataset) -> None:
+def test_the_doctor_follows_records_and_counts_a_film_once(
+    folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = doctor(folder, structures=3)
     assert all(verdict.passed is not False for verdict in found.verdicts), str(found)
     assert found["records"].passed
+    assert "0 of 3 pairs of films" in found["films"].text  # of three films
+    shared = next(item for item in geometry(data.where("film = 0"), 3) if item.name == "films")
+    assert shared.passed is None
+    monkeypatch.setattr("exitwave.dataset.checks.film_columns", lambda record: {"film_id": str(record.stream)})
+    copies = next(item for item in geometry(data.where("film = 0"), 3) if item.name == "films")
+    assert copies.text == "3 of 3 pairs of films are copies"  # though shifted and mirrored
     records = [draw_structure(data.recipe, index).to_dict() for index in range(7)]
     drawn = {key: values for key, _, values in drawn_values(data.recipe, records, [])}
     assert len(drawn["structures.film.thickness"]) == 3

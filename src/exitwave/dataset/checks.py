@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from exitwave.dataset.catalog import Catalog, rows_of_shard
 from exitwave.dataset.distributions import drawn_tests, found, orientation_tests, quadrant_test
+from exitwave.dataset.films import film_columns, unmoved
+from exitwave.dataset.records import StructureRecord
 from exitwave.dataset.shards import Shard, shard_name
 
 if TYPE_CHECKING:
@@ -130,14 +132,15 @@ def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator
     chosen = spread(len(data.structures), count)
     chosen = [index for index in chosen if "structure" in _record(data, index)]
     floating, tried = 0, 0
-    supports: list[set[tuple[float, ...]]] = []
+    supports: list[tuple[str | int, set[tuple[float, ...]]]] = []
     overlaps: list[tuple[float, float]] = []
     for index in chosen:
         atoms = data.atoms(index, allow_code=allow_code)
         roles = np.array(atoms.roles)[atoms.objects] if len(atoms) else np.array([])
         film, particles = atoms.positions[roles == "support"], roles == "particle"
         if len(film):
-            supports.append({tuple(place) for place in np.round(film[:, :2], 3).tolist()})
+            name, unmoved = _as_built(_record(data, index), film, index, allow_code)
+            supports.append((name, {tuple(place) for place in np.round(unmoved[:, :2], 3).tolist()}))
         for name in np.unique(atoms.objects[particles]).tolist():
             tried += len(film) > 0
             floating += len(film) > 0 and not _touches(atoms.positions[atoms.objects == name], film, atoms.cell)
@@ -146,9 +149,11 @@ def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator
         yield Verdict("contact", not floating, f"{floating} of {tried} particles do not touch the film")
     else:
         yield Verdict("contact", None, "there are no films with particles")
-    if len(supports) > 1:
+    # structures may share a film on purpose
+    apart = [(one, other) for i, one in enumerate(supports) for other in supports[:i] if one[0] != other[0]]
+    if apart:
         # particles and thickness differ, so copies share only some of their atoms
-        pairs = [(one, other) for i, one in enumerate(supports) for other in supports[:i]]
+        pairs = [(one[1], other[1]) for one, other in apart]
         same = sum(len(one & other) > 0.2 * min(len(one), len(other)) for one, other in pairs)
         yield Verdict("films", not same, f"{same} of {len(pairs)} pairs of films are copies")
     else:
@@ -205,6 +210,14 @@ def image_records(data: Dataset) -> list[dict[str, Any]]:
         if "imaging" in record:
             out.append(record["imaging"])
     return out
+
+
+def _as_built(record: Any, film: NDArray[Any], index: int, allow_code: bool) -> tuple[str | int, NDArray[Any]]:
+    """Return the name of a structure's film, and its atoms neither shifted nor mirrored."""
+    if "film" not in record:
+        return index, film
+    drawn = StructureRecord.from_dict(record, allow_code=allow_code)
+    return str(film_columns(drawn)["film_id"]), unmoved(drawn, film)
 
 
 def _touches(particle: NDArray[Any], film: NDArray[Any], cell: NDArray[Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exitwave.core import SpecError, Stream, identity, number
 from exitwave.scattering import ExitWave, FilmBank, Scattering
@@ -32,6 +33,7 @@ __all__ = [
     "prepare_film",
     "structure_on_film",
     "times_made",
+    "unmoved",
     "wave_on_film",
 ]
 
@@ -123,6 +125,15 @@ def structure_on_film(record: StructureRecord) -> Structure:
     return _in_slices(
         build_on_film(record.spec, replace(film, positions=moved), record.stream / "build"), record.scattering
     )
+
+
+def unmoved(record: StructureRecord, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return atoms of a structure whose film others share as they are where that film is not shifted and mirrored."""
+    shared, field = record.film, record.spec.field  # type: ignore[attr-defined]
+    assert shared is not None
+    lengths, shape = (field[1], field[0]), make_grids(field, record.scattering)[1].shape
+    back = moved_positions(positions, lengths, shape, (-shared.shift[0], -shared.shift[1]))
+    return moved_positions(back, lengths, shape, mirror=shared.mirror)
 
 
 def wave_on_film(record: StructureRecord, structure: Structure, device: str | None = None) -> ExitWave:
