@@ -1,4 +1,4 @@
-"""Numbers of things in words: no particles, one particle, two particles."""
+"""Numbers of things in words: no particles, 1 particle, 2 particles."""
 
 from __future__ import annotations
 

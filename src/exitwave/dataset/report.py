@@ -235,7 +235,7 @@ def _words(data: Dataset) -> list[tuple[str, str]]:
     """Return what is the same for all images, and the shares of words."""
     out = []
     for name in data.columns:
-        if name in (*_INDEX, "id", "structure_id", "file"):
+        if name in (*_INDEX, "id", "structure_id", "film_id", "file"):
             continue
         values = data.column(name)
         kinds, counts = np.unique(values.astype(str), return_counts=True)
