@@ -84,7 +84,13 @@ class SharedFilm:
 
     @classmethod
     def from_dict(cls, data: Any, stream: Stream) -> Self:
-        """Return what ``to_dict`` wrote of the film whose stream is given."""
+        """Return what ``to_dict`` wrote of the film whose stream is given.
+
+        Raises
+        ------
+        SpecError
+            If the shift, the mirror or the stream is none of a film.
+        """
         shift = data.get("shift") if isinstance(data, Mapping) else None
         if not isinstance(shift, list | tuple) or len(shift) != 2 or not all(type(part) is int for part in shift):
             raise SpecError(f"film.shift is {shift!r}; it is two whole numbers of pixels, [y, x].")
@@ -96,7 +102,17 @@ class SharedFilm:
 
 
 def draw_film(recipe: Recipe, index: int, stream: Stream) -> tuple[Family, SharedFilm]:
-    """Return a recipe's family with the drawn film of structure ``index``; and how it lies there, from ``stream``."""
+    """Return a recipe's family with the drawn film of structure ``index``; and how it lies there, from ``stream``.
+
+    Parameters
+    ----------
+    recipe
+        A recipe whose structures share films.
+    index
+        Structure index.
+    stream
+        Of the shift and the mirror; the film has a stream of its own.
+    """
     spec: Any = recipe.structures.spec
     source = Stream(recipe.seed) / "film" / (index // recipe.structures.per_film)
     ny, nx = make_grids(spec.field, recipe.scattering)[1].shape
@@ -145,7 +161,22 @@ def wave_on_film(record: StructureRecord, structure: Structure, device: str | No
 
 
 def prepare_film(record: StructureRecord, structure: Structure | None = None, device: str | None = None) -> None:
-    """Build a structure's film, unless it is the one that is kept; with its atoms given, scatter it down to there."""
+    """Build a structure's film, unless it is the one that is kept; with its atoms given, scatter it down to there.
+
+    Parameters
+    ----------
+    record
+        The structure's record.
+    structure
+        Its atoms, of which the film is the last object.
+    device
+        Where to compute.
+
+    Raises
+    ------
+    ScatteringError
+        If the film's waves do not fit into memory.
+    """
     bank = _bank(record, device)
     if structure is not None:
         own = np.asarray(structure.objects) < len(structure.names) - 1  # the film is the last object
@@ -167,7 +198,15 @@ def kept_bytes() -> int:
 
 
 def times_made(recipe: Recipe, workers: int) -> int:
-    """Return how often workers make a film of a recipe in all, each taking the next shard when it has done one."""
+    """Return how often workers make a film of a recipe in all, each taking the next shard when it has done one.
+
+    Parameters
+    ----------
+    recipe
+        A recipe; 0 if its structures share no films.
+    workers
+        Processes that make shards.
+    """
     shared, shard = recipe.structures.per_film, recipe.store.structures_per_shard
     apart = bool(shared % shard and shard % shared)  # films end within shards, and shards within films
     return recipe.films * min(workers, -(-shared // shard) + apart)

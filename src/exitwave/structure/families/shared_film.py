@@ -43,6 +43,11 @@ def check_film_is_shared(spec: Family, name: str) -> None:
         The family's spec.
     name
         What the family is called.
+
+    Raises
+    ------
+    SpecError
+        If there is no film, or one with holes; if side may be another than exit; or if vacuum is drawn.
     """
     film, side, vacuum = (getattr(spec, key, None) for key in ("film", "side", "vacuum"))
     if not isinstance(film, Film):
