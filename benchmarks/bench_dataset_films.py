@@ -1,7 +1,11 @@
-"""What films that structures share save: the same recipe with and without, processor time in one run."""
+"""What films that structures share save: the same recipe with and without, processor time in one run.
+
+EXITWAVE_BENCH_FILMS=1 pytest -s benchmarks/bench_dataset_films.py      # large particles and thick films, too
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -14,6 +18,9 @@ from exitwave.dataset.samples import one_thread
 from exitwave.dataset.work import make_structure
 
 PER_FILM = 64
+CASES = [(12.5, 50.0), (25.0, 50.0), (12.5, 100.0)]
+if "EXITWAVE_BENCH_FILMS" not in os.environ:
+    del CASES[1:]
 
 
 def recipe(per_film: int, radius: float, thickness: float) -> Recipe:
@@ -39,7 +46,7 @@ def spent(given: Recipe, index: int) -> float:
     return time.process_time() - began
 
 
-@pytest.mark.parametrize(("radius", "thickness"), [(25.0, 50.0), (12.5, 50.0), (12.5, 100.0)])
+@pytest.mark.parametrize(("radius", "thickness"), CASES)
 def test_films_that_structures_share(radius: float, thickness: float, capsys: CaptureFixture[str]) -> None:
     """Whole samples at 512²: atoms, waves of scene and particle, labels and an image."""
     shared, own = recipe(PER_FILM, radius, thickness), recipe(1, radius, thickness)
