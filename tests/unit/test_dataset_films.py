@@ -22,14 +22,16 @@ from exitwave.cli.app import app
 from exitwave.core import SpecError, StructureError
 from exitwave.dataset import Dataset, Recipe, doctor, films, generate, leakage, plan, render
 from exitwave.dataset.catalog import Catalog
-from exitwave.dataset.checks import geometry
+from exitwave.dataset.checks import Verdict, geometry
 from exitwave.dataset.distributions import drawn_values
+from exitwave.dataset.doctor import _tried
 from exitwave.dataset.executors import Job
 from exitwave.dataset.feeding import FedExecutor
 from exitwave.dataset.records import StructureRecord, draw_structure, geometry_identity
 from exitwave.dataset.samples import one_thread, render_structure, render_wave
 from exitwave.dataset.schema import recipe_schema
 from exitwave.scattering import scatter
+from exitwave.scattering.memory import ScatteringMemoryError
 from exitwave.scattering.session import make_grids
 from exitwave.scattering.thermal import amplitudes, displacements
 
@@ -387,3 +389,14 @@ def test_commands_tell_of_films(tmp_path: Path) -> None:
     CliRunner().invoke(app, ["build", str(tmp_path / "recipe.yaml"), "-o", str(out), "--index", "4", "--no-picture"])
     expected = render_structure(draw_structure(recipe, 4))
     assert int(out.read_text().split("\n")[0]) == len(expected)
+
+
+def test_a_shortage_of_memory_is_no_verdict_on_the_records():
+    def check():
+        yield Verdict("records", True, "so far")
+        raise ScatteringMemoryError("there is too little memory.")
+
+    found = _tried(check)
+    assert next(found).passed
+    with pytest.raises(MemoryError, match="too little"):
+        next(found)

@@ -145,6 +145,8 @@ def _leaks(data: Dataset, others: Sequence[str | os.PathLike[str]]) -> Iterator[
 def _tried(run: Callable[[], Iterator[Verdict]]) -> Iterator[Verdict]:
     try:
         yield from run()
+    except MemoryError:  # says nothing of the records
+        raise
     except (ExitwaveError, ValueError, KeyError, TypeError) as error:
         yield Verdict("records", False, f"the records cannot be followed ({error})")
 
