@@ -135,21 +135,18 @@ def structure_on_film(record: StructureRecord) -> Structure:
     """Return the atoms of a structure whose film others share; the height of its cell is one of whole slices."""
     film, shared = _film(record), record.film
     assert shared is not None
-    field = record.spec.field  # type: ignore[attr-defined]
-    shape = make_grids(field, record.scattering)[1].shape
-    moved = moved_positions(np.asarray(film.positions), (field[1], field[0]), shape, shared.shift, shared.mirror)
+    moved = moved_positions(np.asarray(film.positions), *_cell(record), shared.shift, shared.mirror)
     return _in_slices(
         build_on_film(record.spec, replace(film, positions=moved), record.stream / "build"), record.scattering
     )
 
 
 def unmoved(record: StructureRecord, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return atoms of a structure whose film others share as they are where that film is not shifted and mirrored."""
-    shared, field = record.film, record.spec.field  # type: ignore[attr-defined]
+    """Return atoms (atoms, 3), Å, of a structure on a shared film as they lie where that is not moved."""
+    shared = record.film
     assert shared is not None
-    lengths, shape = (field[1], field[0]), make_grids(field, record.scattering)[1].shape
-    back = moved_positions(positions, lengths, shape, (-shared.shift[0], -shared.shift[1]))
-    return moved_positions(back, lengths, shape, mirror=shared.mirror)
+    back = moved_positions(positions, *_cell(record), (-shared.shift[0], -shared.shift[1]))
+    return moved_positions(back, *_cell(record), mirror=shared.mirror)
 
 
 def wave_on_film(record: StructureRecord, structure: Structure, device: str | None = None) -> ExitWave:
@@ -216,6 +213,12 @@ def _slots() -> list[_Slot]:
     """Return what the threads that live keep."""
     with _GUARD:
         return list(_SLOTS)
+
+
+def _cell(record: StructureRecord) -> tuple[tuple[float, float], tuple[int, int]]:
+    """Return the lengths of the cell along x and y, Å, and the pixels (y, x) of the grid inside the specimen."""
+    spec: Any = record.spec  # a family with a film has a field
+    return (spec.field[1], spec.field[0]), make_grids(spec.field, record.scattering)[1].shape
 
 
 def _film(record: StructureRecord) -> Structure:

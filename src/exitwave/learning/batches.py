@@ -85,6 +85,20 @@ class Joined:
     ----------
     sources
         Whose images may differ in shape and pixel size; their crops are alike.
+
+    Raises
+    ------
+    TrainingError
+        If there is no source.
+
+    Examples
+    --------
+    >>> from exitwave.learning import Crops, Stored
+    >>> cut = Crops(size=32, pixel_size=0.4)
+    >>> sources = [Stored(np.ones((n, n, n)), np.zeros((n, n, n)), 0.4, cut) for n in (48, 64)]
+    >>> both = Joined(sources)
+    >>> len(both), tuple(both.batch(0, 3, Stream(1)).images.shape)
+    (112, (3, 1, 32, 32))
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:

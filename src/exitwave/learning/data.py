@@ -16,6 +16,7 @@ from exitwave.learning.networks import Net
 
 __all__ = [
     "ArrayData",
+    "Catalogued",
     "ImageData",
     "default_rule",
     "groups_of",
@@ -38,6 +39,18 @@ class ImageData(Protocol):
 
     def masks(self, rule: str, indices: Any) -> NDArray[Any]:
         """Return labels (n, y, x)."""
+
+
+@runtime_checkable
+class Catalogued(Protocol):
+    """Data with a table of one row for each image, as a :class:`~exitwave.dataset.Dataset` has."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return a column, (images,)."""
 
 
 class ArrayData:
@@ -161,18 +174,18 @@ def label_maps(
 def pixel_sizes(data: ImageData) -> NDArray[np.float64]:
     """Return the pixel size of every image, Å."""
     sizes = getattr(data, "pixel_sizes", None)
-    if sizes is None and "pixel_size" in getattr(data, "columns", ()):
-        sizes = data.column("pixel_size")  # type: ignore[attr-defined]
+    if sizes is None and isinstance(data, Catalogued) and "pixel_size" in data.columns:
+        sizes = data.column("pixel_size")
     if sizes is None:
         sizes = data[0].image.pixel_size  # type: ignore[index]
     return np.broadcast_to(np.asarray(sizes, np.float64), (len(data),))
 
 
 def groups_of(data: ImageData) -> NDArray[Any]:
-    """Return what each image is one of several of: its structure."""
+    """Return what each image is one of several of: its structure; itself, where nothing is told."""
     groups = getattr(data, "groups", None)
     if groups is None:
-        groups = data.column("structure_id")  # type: ignore[attr-defined]
+        groups = data.column("structure_id") if isinstance(data, Catalogued) else np.arange(len(data))
     return np.asarray(groups)
 
 

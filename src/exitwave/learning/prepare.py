@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import Stream, TrainingError
 from exitwave.learning.batches import Batch, Joined, Source
-from exitwave.learning.data import ImageData, groups_of, label_maps
+from exitwave.learning.data import Catalogued, ImageData, groups_of, label_maps
 from exitwave.learning.live import Live
 from exitwave.learning.stored import Stored
 
@@ -79,9 +79,9 @@ def stored_source(data: ImageData, chosen: NDArray[np.int64], spec: Training, ru
 
 def _by_shape(data: ImageData, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Return the images of each shape."""
-    if not {"height", "width"} <= set(getattr(data, "columns", ())):
+    if not isinstance(data, Catalogued) or not {"height", "width"} <= set(data.columns):
         return [chosen]
-    shapes = np.column_stack([data.column(name) for name in ("height", "width")])  # type: ignore[attr-defined]
+    shapes = np.column_stack([data.column(name) for name in ("height", "width")])
     kinds, which = np.unique(shapes[chosen], axis=0, return_inverse=True)
     return [chosen[which.ravel() == kind] for kind in range(len(kinds))]
 
