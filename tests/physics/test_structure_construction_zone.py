@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.data import covalent_radii
 from ase.io import read as read_ase
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -107,7 +107,7 @@ number = st.floats(-9, 9)
 small = st.floats(-0.1, 0.1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     lattices,
     st.tuples(index, index, index).filter(any),
@@ -116,12 +116,14 @@ small = st.floats(-0.1, 0.1)
     st.lists(small, min_size=9, max_size=9),
     st.tuples(number, number, number, st.floats(0.5, 9)),
 )
+@example("MoS2", (3, 3, 1), (0.0, 0.0, 0.0), (6.0, 5.75, -2.25), [0.0] * 5 + [0.09375] + [0.0] * 3, (8.0, -3.0, 3.0, 8.0))
 def test_5_planes_are_snapped_exactly(name, hkl, origin, point, strain, turn):
     crystal = Crystal(name).strained(np.reshape(strain, (3, 3))).rotated(quaternion(turn)).translated(origin)
     normal, spacing = crystal.normal(hkl), crystal.spacing(np.array(hkl) // np.gcd.reduce(hkl))
-    # every atom of a block around the point says where the planes are
+    # a block around the point holds every atom of the cell; their planes repeat, also where the block misses some
     atoms = crystal.atoms(_around(point, 14.0)).positions
-    heights = np.unique(((atoms - np.array(point)) @ normal).round(6))
+    phases = np.unique((((atoms - np.array(point)) @ normal) % spacing).round(6))
+    heights = np.concatenate([phases - 2 * spacing, phases - spacing, phases, phases + spacing])
     planes = {side: crystal.snapped(hkl, point, side) for side in ("nearest", "toward", "away")}
     at = {side: float((plane.point - np.array(point)) @ normal) for side, plane in planes.items()}
     assert all(np.allclose(plane.normal, normal) for plane in planes.values())
