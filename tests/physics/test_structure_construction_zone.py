@@ -116,7 +116,9 @@ small = st.floats(-0.1, 0.1)
     st.lists(small, min_size=9, max_size=9),
     st.tuples(number, number, number, st.floats(0.5, 9)),
 )
-@example("MoS2", (3, 3, 1), (0.0, 0.0, 0.0), (6.0, 5.75, -2.25), [0.0] * 5 + [0.09375] + [0.0] * 3, (8.0, -3.0, 3.0, 8.0))
+@example(
+    "MoS2", (3, 3, 1), (0.0, 0.0, 0.0), (6.0, 5.75, -2.25), [0.0] * 5 + [0.09375] + [0.0] * 3, (8.0, -3.0, 3.0, 8.0)
+)
 def test_5_planes_are_snapped_exactly(name, hkl, origin, point, strain, turn):
     crystal = Crystal(name).strained(np.reshape(strain, (3, 3))).rotated(quaternion(turn)).translated(origin)
     normal, spacing = crystal.normal(hkl), crystal.spacing(np.array(hkl) // np.gcd.reduce(hkl))

@@ -62,15 +62,19 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def session(home):
-    """Micrographs of one session, whose numbers hardly differ, and what calibration says of them."""
-    images, _ = experiment(home / "session", 6, HIDDEN)
-    return images, calibrate(
-        images, Recipe.from_yaml(PRIOR), home / "result", **HOW, left_out={"torn.dm4": "is torn"}
-    )
+def images(home):
+    """Micrographs of one session, whose numbers hardly differ."""
+    return experiment(home / "session", 6, HIDDEN)[0]
 
 
-def test_hidden_numbers_are_found_within_their_intervals(home, session):
+@pytest.fixture(scope="module")
+def session(home, images):
+    """Return what calibration says of the session's micrographs."""
+    return calibrate(images, Recipe.from_yaml(PRIOR), home / "result", **HOW, left_out={"torn.dm4": "is torn"})
+
+
+@pytest.mark.usefixtures("session")  # whose simulations of the prior are taken again
+def test_hidden_numbers_are_found_within_their_intervals(home):
     """Stated in advance: 90 % intervals of new structures cover as often as conformal prediction promises.
 
     The numbers of every micrograph were drawn from the prior. With G structures the coverage of one calibration is
@@ -98,16 +102,13 @@ def test_hidden_numbers_are_found_within_their_intervals(home, session):
 
 
 def test_the_distance_falls_and_the_recipe_is_narrower(session):
-    _, result = session
-    assert result.distances["after"] < 0.95 * result.distances["before"]
-    images = result.recipe.images.spec
-    low, high = images.defocus.support
+    assert session.distances["after"] < 0.95 * session.distances["before"]
+    low, high = session.recipe.images.spec.defocus.support
     assert 50 <= low < 400 < high
     assert high - low < 0.8 * 1450
 
 
 def test_what_is_written_can_be_used(session):
-    _, session = session
     text = (session.folder / "recipe.yaml").read_text()
     assert Recipe.read(session.folder / "recipe.yaml") == session.recipe
     assert "# Au 111: 2.3" in text
@@ -118,9 +119,7 @@ def test_what_is_written_can_be_used(session):
     assert {"rings", "noise", "spacings"} <= {file.stem for file in session.folder.glob("*.csv")}
 
 
-def test_run_again_it_computes_nothing_anew(session, home, monkeypatch):
-    images, result = session
-
+def test_run_again_it_computes_nothing_anew(session, images, home, monkeypatch):
     def never(*_, **__):
         raise AssertionError("computed again")
 
@@ -128,8 +127,8 @@ def test_run_again_it_computes_nothing_anew(session, home, monkeypatch):
     monkeypatch.setattr("exitwave.dataset.work.make_structure", never)
     monkeypatch.setattr(MODULE, "_write", lambda *_: None)
     again = calibrate(images, Recipe.from_yaml(PRIOR), home / "result", **HOW)
-    assert again.recipe == result.recipe
-    assert again.estimates.equals(result.estimates)
+    assert again.recipe == session.recipe
+    assert again.estimates.equals(session.estimates)
     with pytest.raises(AssertionError, match="computed again"):  # of other micrographs the intervals are others
         calibrate(images[:5], Recipe.from_yaml(PRIOR), home / "result", **HOW)
 
@@ -158,8 +157,7 @@ def test_many_images_of_few_structures_do_not_feign_certainty():
     assert np.mean(covered) > 0.9 - 3 * np.std(covered) / np.sqrt(len(covered))
 
 
-def test_a_strange_micrograph_is_named(session):
-    images, _ = session
+def test_a_strange_micrograph_is_named(images):
     seen = np.random.default_rng(1).normal(size=(500, 29))
     groups = np.arange(500) // 5
     assert _strange(images[:2], [seen[:3] + 0.01, seen[:3] + 5], seen, groups) == (images[1].name,)
@@ -225,8 +223,7 @@ def test_features_see_what_matters_and_nothing_else():
     assert np.allclose(five[:, -2:] - one[:, -2:], np.log10(5), atol=1e-3)
 
 
-def test_what_cannot_be_calibrated_is_refused_before_anything_is_made(session, tmp_path):
-    images, _ = session
+def test_what_cannot_be_calibrated_is_refused_before_anything_is_made(images, tmp_path):
     with pytest.raises(MicrographError, match="structures is 4; calibration needs 8"):
         calibrate(images, Recipe.from_yaml(PRIOR), tmp_path, seed=1, structures=4)
     with pytest.raises(MicrographError, match="pixel size"):
