@@ -10,7 +10,8 @@ from exitwave.structure.structure import Structure
 
 __all__ = ["thickness_map"]
 
-PROBE = 2.0  # Å, standard deviation of the Gaussian that measures the density of atoms
+PROBES = (1.8, 2.5)  # Å, standard deviations of the Gaussian that measures the density of atoms
+EVEN = 0.03  # first moment of what the probe sees, in its standard deviation, below which it is inside
 SAMPLE = 1500
 
 
@@ -88,19 +89,34 @@ def _density(structure: Structure, lengths: Array, shape: Array, blur: float) ->
 
 
 def _volume_per_atom(structure: Structure) -> float:
-    """Return the volume per atom within, Å³: the inverse of the commonest density that a Gaussian probe sees."""
+    """Return the volume per atom within, Å³: the inverse of the density that a Gaussian probe sees inside.
+
+    Inside is where the probe sees as much on one side as on the other: the first moment of what it sees vanishes.
+    """
     from scipy.spatial import cKDTree
 
     from exitwave.structure.periodic import with_images
 
-    reach = 5.5 * PROBE
+    probe = _probe(structure.positions)
+    reach = 4.5 * probe
     places, _ = with_images(structure.positions, structure.cell, structure.pbc, reach)
-    sample = structure.positions[np.unique(np.linspace(0, len(structure) - 1, SAMPLE).astype(np.int64))]
-    pairs = cKDTree(sample).sparse_distance_matrix(cKDTree(places), reach, output_type="ndarray")
-    seen = np.bincount(pairs["i"], np.exp(-(pairs["v"] ** 2) / (2 * PROBE**2)), minlength=len(sample))
-    # the commonest density: that of the inside, since atoms near a surface see all that is less
-    order = np.sort(seen)
-    common = [np.searchsorted(order, 1.06 * d) - np.searchsorted(order, 0.94 * d) for d in order]
-    middle = order[int(np.argmax(common))]
-    inside = order[(order > 0.94 * middle) & (order < 1.06 * middle)]
-    return float((2 * np.pi * PROBE**2) ** 1.5 / np.mean(inside))
+    chosen = np.unique(np.linspace(0, len(structure) - 1, SAMPLE).astype(np.int64))
+    # beside the atoms, at which the density is not that of the material: each sees itself and its hole
+    beside = np.random.default_rng(0).normal(scale=1.5 if len(structure) > 50 else 0.0, size=(len(chosen), 3))
+    points = structure.positions[chosen] + beside
+    pairs = cKDTree(points).sparse_distance_matrix(cKDTree(places), reach, output_type="ndarray")
+    at, weight = pairs["i"], np.exp(-(pairs["v"] ** 2) / (2 * probe**2))
+    seen = np.bincount(at, weight, minlength=len(points))
+    toward = (places[pairs["j"]] - points[at]) * (weight / probe)[:, None]
+    moment = np.hypot.reduce([np.bincount(at, along, minlength=len(points)) for along in toward.T])
+    sided = moment / np.maximum(seen, 1e-9)
+    inside = np.argsort(sided)[: max(int((sided < EVEN).sum()), len(points) // 10, min(5, len(points)))]
+    return float((2 * np.pi * probe**2) ** 1.5 / np.mean(seen[inside]))
+
+
+def _probe(positions: Array) -> float:
+    """Return the standard deviation of the probe, Å: narrower in what is small, to have room inside."""
+    if len(positions) < 2:
+        return PROBES[0]
+    extent = np.sqrt(max(np.linalg.eigvalsh(np.cov(positions.T))[0], 0.0))
+    return float(np.clip(0.57 * extent, *PROBES))
