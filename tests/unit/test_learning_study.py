@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from exitwave.core import SpecError, Stream, TrainingError, canonical_json
-from exitwave.learning import Study, StudyResult, run_study, shipped_studies
+from exitwave.learning import Condition, Study, StudyResult, run_study, shipped_studies
 from exitwave.learning.study_data import GENERATION, Makers
 from exitwave.learning.study_files import merged
 from exitwave.learning.study_scores import difference_interval, mean_interval
@@ -163,6 +163,14 @@ def test_shipped_studies_can_be_run_at_both_scales(name, tmp_path):
     assert sum(one.images or 0 for one in small.conditions.values()) <= sum(
         (one.images or 0) / 8 + 1 for one in whole.conditions.values()
     )
+
+
+def test_numbers_of_images_and_structures_follow_the_scale_in_figures():
+    small = Study.read("fig6ef-structures").at("small")
+    assert [one.place for one in small.conditions.values()] == [16, 32, 64]
+    assert [one.place for one in Study.read("fig4a-size").at("small").conditions.values()] == [64, 256, 1024, 4000]
+    with pytest.raises(SpecError, match="at is images, which the condition does not limit; give its images"):
+        Condition(at="images")
 
 
 def test_the_paper_uses_37376_images_in_all():

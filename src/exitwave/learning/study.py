@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -94,7 +94,8 @@ class Condition(Spec):
     training
         Fields of :class:`Training` that differ from the study's.
     at
-        Where it stands on the axis of the figure: number of images, dose, share of something.
+        Where it stands on the axis of the figure: dose, share of something; ``images`` or ``structures`` is their
+        number, which follows the study's scale.
     series
         Conditions of one series are joined by a line there.
 
@@ -110,13 +111,26 @@ class Condition(Spec):
     structures: Structures | None = None
     images: Images | None = None
     training: dict[str, Any] = {}
-    at: Annotated[float, Number("a place on the axis", fixed=True)] | None = None
+    at: Annotated[float, Number("a place on the axis", fixed=True)] | Literal["images", "structures"] | None = None
     series: str = ""
+
+    @property
+    def place(self) -> float | None:
+        """Where it stands on the axis of the figure, as a number."""
+        if self.at == "images":
+            return self.images
+        return self.structures if self.at == "structures" else self.at
 
     @field_validator("data", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if self.at is not None and self.place is None:
+            raise SpecError(f"at is {self.at}, which the condition does not limit; give its {self.at}, or a number.")
+        return self
 
 
 class Scale(Spec):

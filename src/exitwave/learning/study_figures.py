@@ -52,7 +52,7 @@ def scores_figure(study: Study, table: pd.DataFrame, summary: pd.DataFrame, scor
 
 def _is_line(study: Study) -> bool:
     """Return whether the conditions lie on an axis, at two places or more."""
-    places = {condition.at for condition in study.conditions.values()}
+    places = {condition.place for condition in study.conditions.values()}
     return None not in places and len(places) > 1
 
 
@@ -106,8 +106,10 @@ def _lines(study: Study, axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, sc
     conditions = study.conditions
     series = list(dict.fromkeys(condition.series for condition in conditions.values()))
     for colour, line in zip(itertools.cycle(_COLOURS), series, strict=False):
-        names = sorted((n for n in conditions if conditions[n].series == line), key=lambda n: conditions[n].at or 0)
-        where = np.array([conditions[name].at for name in names], dtype=float)
+        names = sorted(
+            (n for n in conditions if conditions[n].series == line), key=lambda n: conditions[n].place or 0
+        )
+        where = np.array([conditions[name].place for name in names], dtype=float)
         found = [_values(rows, name, score) for name in names]
         for place, name, (values, failed) in zip(where, names, found, strict=True):
             _dots(axes, np.full(len(values), place), values, failed, colour)
@@ -117,7 +119,7 @@ def _lines(study: Study, axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, sc
         scores, where = [values for values, _ in found if values.size], where[known]
         axes.fill_between(where, [v.min() for v in scores], [v.max() for v in scores], color=colour, alpha=0.15)
         axes.plot(where, [v.mean() for v in scores], color=colour, lw=1.5, label=line or None)
-    places = sorted({condition.at for condition in conditions.values() if condition.at is not None})
+    places = sorted({condition.place for condition in conditions.values() if condition.place is not None})
     if min(places) > 0 and max(places) >= 10 * min(places):
         axes.set_xscale("log")
     shown = places if len(places) <= 7 else places[::2]
