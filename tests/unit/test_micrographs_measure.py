@@ -9,7 +9,7 @@ import pytest
 from exitwave.dataset import Recipe
 from exitwave.imaging import Micrograph
 from exitwave.micrographs.calibration.measure import Lens, fitted_rings, measured_noise, rings_table
-from exitwave.micrographs.calibration.spacings import crystals, measured_spacings, pixel_note, with_material
+from exitwave.micrographs.calibration.spacings import crystals, measured_spacings, pixel_note, telling, with_material
 
 GOLD = [2.355, 2.36, 2.35, 2.04, 2.035, 1.442]
 
@@ -26,6 +26,15 @@ def test_spacings_stand_beside_the_tabulated_ones() -> None:
     assert 0.01 < table.loc["111", "error"] < 0.02
     assert measured_spacings(peaks(GOLD, strength=5.0), ["Au"]).empty
     assert pixel_note(peaks(GOLD), ["Au"]) == ""
+
+
+def test_a_material_that_explains_no_more_than_chance_does_not_speak() -> None:
+    table = measured_spacings(peaks(GOLD), ["Au", "CdSe"])
+    assert set(table["material"]) == {"Au", "CdSe"}
+    assert set(telling(table)["material"]) == {"Au"}
+    # planes of an oxide lie so close that a lone high order is near one of them
+    assert telling(measured_spacings(peaks([0.9450]), ["Fe3O4", "CdSe"])).empty
+    assert not measured_spacings(peaks([0.9450]), ["Fe3O4", "CdSe"]).empty
 
 
 def test_a_wrong_pixel_size_shows_in_all_spacings_alike() -> None:

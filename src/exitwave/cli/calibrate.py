@@ -30,6 +30,7 @@ def command(
     from exitwave.dataset import Recipe
     from exitwave.micrographs import read_all
     from exitwave.micrographs.calibration import calibrate
+    from exitwave.micrographs.calibration.spacings import telling
 
     prior = Recipe.read(recipe)
     micrographs, failures = read_all(files, pixel_size=pixel_size, without=output)
@@ -44,8 +45,8 @@ def command(
     console.print(f"Distance from the micrographs: {before:.2f} before, {after:.2f} after.")
     for note in result.notes:
         console.print(note, markup=False, soft_wrap=True)
-    if len(result.spacings):
-        seen = result.spacings[["material", "plane", "tabulated", "spacing", "error", "peaks"]]
+    seen = telling(result.spacings)[["material", "plane", "tabulated", "spacing", "error", "peaks"]]
+    if len(seen):
         console.print(seen.to_string(index=False, float_format="{:.4g}".format), markup=False, soft_wrap=True)
     for name in result.strange:
         console.print(f"{name}: no simulated image resembles it; widen the recipe.", markup=False, soft_wrap=True)

@@ -370,11 +370,11 @@ def _write(
 
 
 def _recipe_text(result: Calibration) -> str:
-    """Return the recipe as YAML, with the lattice spacings that the micrographs show as comments above."""
+    """Return the recipe as YAML, with the lattice spacings that say something of the material as comments above."""
     lines = [
         f"# {row['material']} {row['plane']}: {row['spacing']:.3f} ± {row['error']:.3f} Å "
         f"({row['deviation']:+.1%} from the table), {row['peaks']} peaks"
-        for row in result.spacings.to_dict("records")
+        for row in spacings.telling(result.spacings).to_dict("records")
     ]
     head = ["# lattice spacings in the micrographs:", *lines] if lines else []
     return "\n".join([*head, result.recipe.to_yaml(defaults=True)])

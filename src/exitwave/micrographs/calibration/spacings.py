@@ -17,7 +17,7 @@ from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["crystals", "measured_spacings", "peaks_of", "pixel_note", "with_material"]
+__all__ = ["crystals", "measured_spacings", "peaks_of", "pixel_note", "telling", "with_material"]
 
 _Array = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
     wrong pixel size stretches all spacings alike. Every peak then belongs to the plane whose stretched spacing is
     nearest, within 2.5 %; ``spacing`` is the median of these and ``error`` its standard error from their scatter
     (:math:`1.25\,s/\sqrt n`, at least that of one in a hundred over their number); ``deviation`` is relative to the
-    ``tabulated`` one.
+    ``tabulated`` one; ``beyond_chance`` is how many more peaks the material explains than spacings drawn anywhere.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
     for name in materials:
         planes = plane_spacings(name, 0.85)
         d = np.array([spacing for _, spacing in planes])
-        scale, _ = _explained(strong, d)
+        scale, beyond = _explained(strong, d)
         off = strong[:, None] / (scale * d) - 1
         nearest = np.abs(off).argmin(axis=1) if strong.size else np.zeros(0, int)
         for index, (plane, spacing) in enumerate(planes):
@@ -101,11 +101,16 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
                     {
                         "material": name, "plane": plane, "tabulated": spacing, "spacing": middle,
                         "error": scatter / math.sqrt(mine.size), "deviation": middle / spacing - 1,
-                        "peaks": int(mine.size), "scale": scale,
+                        "peaks": int(mine.size), "scale": scale, "beyond_chance": beyond,
                     }
                 )  # fmt: skip
-    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale"]
+    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale", "beyond_chance"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def telling(spacings: pd.DataFrame) -> pd.DataFrame:
+    """Return the spacings of those materials that explain at least one peak more than chance would."""
+    return spacings[spacings["beyond_chance"] >= 1]
 
 
 def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
