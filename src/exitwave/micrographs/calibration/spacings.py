@@ -24,6 +24,7 @@ _Array = NDArray[np.float64]
 _STRETCHED = 0.06  # how far the pixel size may be off
 _MET = 0.015  # how far a spacing may be from a crystal's at the right pixel size, where materials are compared
 _NEAR = 0.025  # and where spacings are measured
+_TELLING = 3.0  # peaks beyond chance: of a dozen materials, some explain two of a handful
 _STRONG = 25.0  # peaks over their ring's mean that have a say
 
 
@@ -109,8 +110,8 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
 
 
 def telling(spacings: pd.DataFrame) -> pd.DataFrame:
-    """Return the spacings of those materials that explain at least one peak more than chance would."""
-    return spacings[spacings["beyond_chance"] >= 1]
+    """Return the spacings of those materials that explain three peaks more than chance would, or more."""
+    return spacings[spacings["beyond_chance"] >= _TELLING]
 
 
 def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
