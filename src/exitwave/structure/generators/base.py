@@ -29,6 +29,17 @@ class Atoms:
         Atomic numbers, shape (atoms,).
     thermal
         Root-mean-square displacement per axis, shape (atoms,), Å; NaN: the scatterer's own value.
+
+    Raises
+    ------
+    StructureError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> pair = Atoms([[0, 0, 0], [0, 0, 1.13]], [6, 8])
+    >>> len(pair), len(pair.select(pair.numbers == 8))
+    (2, 1)
     """
 
     positions: Array
@@ -81,6 +92,21 @@ class Bounds:
     planes
         Normals (n, 3) and offsets (n,), Å, of half-spaces n·x ≤ offset beyond which no atoms are asked for; a
         generator may leave them out, to save time. None: there are none.
+
+    Raises
+    ------
+    StructureError
+        If a corner is not three finite numbers, or ``low`` is above ``high``.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> from exitwave.structure import Amorphous
+    >>> box = Bounds((0, 0, 0), (20, 20, 10), periodic=(True, True, False))
+    >>> box.lengths
+    array([20., 20., 10.])
+    >>> 350 < len(Amorphous("C").atoms(box, Stream(1))) < 450
+    True
     """
 
     low: ArrayLike
@@ -139,7 +165,26 @@ class Generator(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Placed(Generator):
-    """The generator ``generator`` with all its atoms moved by ``transform``."""
+    """A generator with all its atoms moved by a transform: what ``transformed`` makes of most generators.
+
+    Parameters
+    ----------
+    generator
+        Gives the atoms where they were.
+    transform
+        Carries them to where they are now.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> from exitwave.structure import Amorphous, translation
+    >>> moved = Amorphous("C").transformed(translation((0, 0, 50)))
+    >>> type(moved).__name__
+    'Placed'
+    >>> atoms = moved.atoms(Bounds((0, 0, 50), (10, 10, 60)), Stream(1))
+    >>> bool(atoms.positions[:, 2].min() >= 50)
+    True
+    """
 
     generator: Generator
     transform: Transform

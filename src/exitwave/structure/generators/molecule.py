@@ -78,7 +78,17 @@ class Molecule(Generator):
 
 @dataclass(frozen=True, eq=False)
 class Empty(Generator):
-    """No atoms: a volume of it carves a void out of the objects that come later in a scene."""
+    """No atoms: a volume of it carves a void out of the objects that come later in a scene.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Sphere, Volume
+    >>> void = Volume(Empty(), Sphere(6, centre=(10, 10, 10)))
+    >>> gold = Volume(Crystal("Au"), Box(20, 20, 20))
+    >>> hollow = Scene([void, gold], (20, 20, 20)).build(seed=1)
+    >>> bool((np.linalg.norm(hollow.positions - 10, axis=1) > 6).all())
+    True
+    """
 
     @override
     def atoms(self, bounds: Bounds, stream: Stream | None = None) -> Atoms:

@@ -97,6 +97,19 @@ def core_shell(
 def grown(region: Region, thickness: float) -> Region:
     """Return a region with its surface moved outwards by ``thickness`` Å.
 
+    Parameters
+    ----------
+    region
+        A sphere, an ellipsoid (whose half axes grow), a polyhedron (whose facets move), one of these moved rigidly,
+        or another region that planes enclose.
+    thickness
+        Å, above 0.
+
+    Raises
+    ------
+    StructureError
+        If the thickness is not above 0, or the region has no surface that is known to move outwards.
+
     Examples
     --------
     >>> from exitwave.structure import Sphere
@@ -123,7 +136,26 @@ def grown(region: Region, thickness: float) -> Region:
 
 
 def sectors(region: Region, directions: ArrayLike, centre: ArrayLike = (0.0, 0.0, 0.0)) -> list[Region]:
-    """Return a region cut into parts, each nearest to one of ``directions`` (parts, 3) seen from ``centre``.
+    """Return a region cut into parts, each nearest to one of several directions seen from a point.
+
+    Parameters
+    ----------
+    region
+        A bounded region.
+    directions
+        Shape (parts, 3), two or more, any lengths above 0.
+    centre
+        The point, (x, y, z), Å.
+
+    Returns
+    -------
+    parts
+        One region for each direction, in their order.
+
+    Raises
+    ------
+    StructureError
+        If a direction is 0 or two are the same.
 
     Examples
     --------

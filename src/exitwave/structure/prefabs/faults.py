@@ -140,6 +140,20 @@ def randomly_faulted(
         Least difference between the layers of two defects.
     within
         Share of the volume's extent along the normal, about its middle, where defects may be.
+
+    Raises
+    ------
+    StructureError
+        If the crystal has no such faults, or so many do not fit.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Sphere
+    >>> ball = Volume(Crystal("Au"), Sphere(20))
+    >>> len(randomly_faulted(ball, 2, Stream(1), kinds=["twin"]).parts)
+    3
+    >>> randomly_faulted(ball, 0, Stream(1)) is ball
+    True
     """
     if count == 0:
         return volume

@@ -53,6 +53,25 @@ def fitted(crystal: Crystal, field: tuple[float, float]) -> Crystal:
 def turned(layers: str | Material, field: tuple[float, float], spin: float) -> float:
     """Return by how many degrees a sheet is turned that is asked to be turned by ``spin`` and fitted to a field.
 
+    Parameters
+    ----------
+    layers
+        A layered material.
+    field
+        Periods (x, y), Å.
+    spin
+        Turn about z before the fit, degrees.
+
+    Returns
+    -------
+    turn
+        Degrees, within 180 of ``spin``.
+
+    Raises
+    ------
+    StructureError
+        If the field is narrower than the material's cell.
+
     Examples
     --------
     >>> round(turned("graphite", (60, 60), 4.0), 2), round(turned("graphite", (400, 400), 4.0), 2)

@@ -79,7 +79,21 @@ def five_fold(
     name, role
         As for a volume.
 
+    Raises
+    ------
+    StructureError
+        If the metal is not fcc.
+
     Source: S. Ino, J. Phys. Soc. Jpn 21, 346 (1966); the strain is that of five equal wedges.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Cylinder
+    >>> wire = five_fold("Ag", Cylinder(radius=12, length=30))
+    >>> len(wire.parts)
+    5
+    >>> [int(part.region.contains([[10, 1, 0]])[0]) for part in wire.parts]
+    [1, 0, 0, 0, 0]
     """
     return Union(_wedges(metal, region, height), name=name, role=role)
 

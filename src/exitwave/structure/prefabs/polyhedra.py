@@ -39,34 +39,113 @@ REFLECTS = 0.05  # of the largest structure factor there can be: weaker planes c
 
 
 def cube(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a cube of {100} facets as large as a sphere of ``radius`` Å."""
+    """Return a cube of {100} facets as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal
+        A cubic crystal, or a material's name.
+    radius
+        Radius of the sphere of the same volume, Å.
+    name, role
+        As for a volume.
+
+    Returns
+    -------
+    particle
+        About the origin, in the orientation of the crystal; its region is a ``Polyhedron``.
+
+    Raises
+    ------
+    StructureError
+        If the radius is not above 0, or the facets do not close a body in this crystal.
+
+    Examples
+    --------
+    >>> gold = cube("Au", 15)
+    >>> len(gold.region.distances), len(gold.region.vertices), round(gold.region.volume)
+    (6, 8, 14137)
+    """
     return wulff(crystal, {CUBE: 1.0}, radius=radius, name=name, role=role)
 
 
 def octahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return an octahedron of {111} facets as large as a sphere of ``radius`` Å."""
+    """Return an octahedron of {111} facets as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal, radius, name, role
+        As for :func:`cube`.
+
+    Examples
+    --------
+    >>> gold = octahedron("Au", 15)
+    >>> len(gold.region.distances), len(gold.region.vertices), round(gold.region.volume)
+    (8, 6, 14137)
+    """
     return wulff(crystal, {OCTA: 1.0, (-1, -1, -1): 1.0}, radius=radius, name=name, role=role)
 
 
 def cuboctahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a cuboctahedron, γ100/γ111 = √3/2, as large as a sphere of ``radius`` Å."""
+    """Return a cuboctahedron, γ100/γ111 = √3/2, as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal, radius, name, role
+        As for :func:`cube`.
+
+    Examples
+    --------
+    >>> gold = cuboctahedron("Au", 15)
+    >>> len(gold.region.distances), len(gold.region.vertices), round(gold.region.volume)
+    (14, 12, 14137)
+    """
     energies = {OCTA: 1.0, (-1, -1, -1): 1.0, CUBE: 3**0.5 / 2}
     return wulff(crystal, energies, radius=radius, name=name, role=role)
 
 
 def truncated_octahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a regular truncated octahedron, γ100/γ111 = 2/√3, as large as a sphere of ``radius`` Å."""
+    """Return a regular truncated octahedron, γ100/γ111 = 2/√3, as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal, radius, name, role
+        As for :func:`cube`.
+
+    Examples
+    --------
+    >>> gold = truncated_octahedron("Au", 15)
+    >>> len(gold.region.distances), len(gold.region.vertices), round(gold.region.volume)
+    (14, 24, 14137)
+    """
     energies = {OCTA: 1.0, (-1, -1, -1): 1.0, CUBE: 2 / 3**0.5}
     return wulff(crystal, energies, radius=radius, name=name, role=role)
 
 
 def rhombic_dodecahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
-    """Return a rhombic dodecahedron of {110} facets as large as a sphere of ``radius`` Å."""
+    """Return a rhombic dodecahedron of {110} facets as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal, radius, name, role
+        As for :func:`cube`.
+
+    Examples
+    --------
+    >>> gold = rhombic_dodecahedron("Au", 15)
+    >>> len(gold.region.distances), len(gold.region.vertices), round(gold.region.volume)
+    (12, 14, 14137)
+    """
     return wulff(crystal, {RHOMB: 1.0}, radius=radius, name=name, role=role)
 
 
 def tetrahedron(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
     """Return a tetrahedron of four {111} facets of a cubic crystal, as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal, radius, name, role
+        As for :func:`cube`.
 
     Examples
     --------
@@ -87,6 +166,17 @@ def habit(material: Material) -> dict[Plane, float]:
     spacing of its planes, :math:`\gamma_{hkl} \propto 1/d_{hkl}`; planes without reflection count with the order
     that has one. Facets that the rule puts outside the body are left out when it is built.
 
+    Parameters
+    ----------
+    material
+        Any crystal.
+
+    Returns
+    -------
+    energies
+        One plane of each family, and its distance relative to that of the nearest family, 1; as :func:`wulff` takes
+        them.
+
     Source: J. D. H. Donnay & D. Harker, Am. Mineral. 22, 446 (1937).
 
     Examples
@@ -100,6 +190,13 @@ def habit(material: Material) -> dict[Plane, float]:
 
 def faceted(crystal: Crystal | str, radius: float, name: str = "", role: str = "particle") -> Volume:
     """Return a crystal of any kind in its :func:`habit`, as large as a sphere of ``radius`` Å.
+
+    Parameters
+    ----------
+    crystal
+        A crystal, or a material's name.
+    radius, name, role
+        As for :func:`cube`.
 
     Examples
     --------
@@ -150,6 +247,17 @@ def rounded(volume: Volume, share: float) -> Volume:
         A convex volume.
     share
         0 leaves it as it is, 1 leaves only the ball that fits within.
+
+    Raises
+    ------
+    StructureError
+        If the share is not from 0 to 1, or the volume is no crystal whose region is a Polyhedron.
+
+    Examples
+    --------
+    >>> gold = cube("Au", 15)
+    >>> [bool(rounded(gold, share).region.contains([[9, 9, 9]])[0]) for share in (0, 0.5, 1)]
+    [True, True, False]
     """
     if not 0 <= share <= 1:
         raise StructureError(f"share is {share!r}; it is a number from 0 to 1.")

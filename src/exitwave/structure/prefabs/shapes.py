@@ -121,7 +121,19 @@ def winterbottom(
     radius, atoms
         Size of the *uncut* shape.
 
+    Raises
+    ------
+    StructureError
+        If the interface costs so little that the crystal wets the substrate, or as for :func:`wulff`.
+
     Source: W. L. Winterbottom, Acta Metall. 15, 303 (1967).
+
+    Examples
+    --------
+    >>> energies = {(1, 1, 1): 1.0, (1, 0, 0): 1.1547}
+    >>> cap = winterbottom("Au", energies, interface=(0, 0, -1), interface_energy=0.0, radius=15)
+    >>> cap.region.contains([[0, 0, 5], [0, 0, -5]])  # half of the Wulff shape
+    array([ True, False])
     """
     crystal = as_crystal(crystal)
     whole = wulff(crystal, energies, radius=radius, atoms=atoms, name=name, role=role)

@@ -88,7 +88,22 @@ class Region(ABC):
 
 @dataclass(frozen=True, eq=False)
 class AllOf(Region):
-    """The points that are in every one of ``regions``."""
+    """The points that are in every one of ``regions``: what ``&`` and ``-`` make.
+
+    Parameters
+    ----------
+    regions
+        One or more regions.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Sphere
+    >>> octant = Sphere(10) & Box(20, 20, 20)
+    >>> type(octant).__name__, len(octant.regions)
+    ('AllOf', 2)
+    >>> octant.contains([[1, 1, 1], [-1, 1, 1], [9, 9, 9]])
+    array([ True, False, False])
+    """
 
     regions: tuple[Region, ...]
 
@@ -117,7 +132,23 @@ class AllOf(Region):
 
 @dataclass(frozen=True, eq=False)
 class AnyOf(Region):
-    """The points that are in at least one of ``regions``."""
+    """The points that are in at least one of ``regions``: what ``|`` makes.
+
+    Parameters
+    ----------
+    regions
+        One or more regions.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Sphere
+    >>> dumbbell = Sphere(10) | Sphere(10, centre=(15, 0, 0))
+    >>> type(dumbbell).__name__
+    'AnyOf'
+    >>> dumbbell.bounds()
+    array([[-10., -10., -10.],
+           [ 25.,  10.,  10.]])
+    """
 
     regions: tuple[Region, ...]
 
@@ -138,7 +169,22 @@ class AnyOf(Region):
 
 @dataclass(frozen=True, eq=False)
 class Not(Region):
-    """The points that are not in ``region``."""
+    """The points that are not in ``region``: what ``~`` makes.
+
+    Parameters
+    ----------
+    region
+        The region that is left out.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Sphere
+    >>> outside = ~Sphere(10)
+    >>> type(outside).__name__, outside.bounded
+    ('Not', False)
+    >>> outside.contains([[0, 0, 0], [0, 0, 11]])
+    array([False,  True])
+    """
 
     region: Region
 
@@ -170,7 +216,22 @@ class Not(Region):
 
 @dataclass(frozen=True, eq=False)
 class Moved(Region):
-    """The region ``region`` carried along by ``transform``."""
+    """A region carried along by a transform: what ``translated``, ``rotated`` and ``transformed`` make.
+
+    Parameters
+    ----------
+    region
+        The region where it was.
+    transform
+        Carries its points to where they are now.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Cylinder
+    >>> lying = Cylinder(radius=5, length=40).rotated(axis=(0, 1, 0), angle=90)
+    >>> type(lying).__name__, lying.bounds().round(6).tolist()
+    ('Moved', [[-20.0, -5.0, -5.0], [20.0, 5.0, 5.0]])
+    """
 
     region: Region
     transform: Transform

@@ -160,6 +160,17 @@ class ConvexHull(Polyhedron):
     ----------
     points
         Shape (points, 3), Å; at least four that are not in one plane.
+
+    Raises
+    ------
+    StructureError
+        If the points span no volume.
+
+    Examples
+    --------
+    >>> pyramid = ConvexHull([[0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0], [5, 5, 9]])
+    >>> len(pyramid.normals), round(pyramid.volume, 6)
+    (5, 300.0)
     """
 
     def __init__(self, points: ArrayLike) -> None:
@@ -197,6 +208,13 @@ class Mesh(Region):
     ------
     StructureError
         If the surface is not closed.
+
+    Examples
+    --------
+    >>> corners = [[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10]]
+    >>> tetrahedron = Mesh(corners, faces=((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)))
+    >>> tetrahedron.contains([[1, 1, 1], [9, 9, 9]])
+    array([ True, False])
     """
 
     vertices: ArrayLike

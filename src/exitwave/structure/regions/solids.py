@@ -44,6 +44,17 @@ class HalfSpace(Solid):
         Points out of the half-space; any length above 0.
     point
         A point of the plane, Å.
+
+    Raises
+    ------
+    StructureError
+        If the normal is 0, or a vector is not three finite numbers.
+
+    Examples
+    --------
+    >>> below = HalfSpace(normal=(0, 0, 1), point=(0, 0, 20))
+    >>> below.contains([[5, 5, 19], [5, 5, 21]])
+    array([ True, False])
     """
 
     normal: ArrayLike = UP
@@ -75,14 +86,28 @@ class HalfSpace(Solid):
 
 @dataclass(frozen=True, eq=False)
 class Sphere(Solid):
-    """A ball.
+    """A ball: the points at most ``radius`` from ``centre``.
 
     Parameters
     ----------
     radius
         Å, above 0.
     centre
-        Å.
+        (x, y, z), Å.
+
+    Raises
+    ------
+    StructureError
+        If the radius is not a number above 0.
+
+    Examples
+    --------
+    >>> ball = Sphere(10, centre=(20, 20, 20))
+    >>> ball.bounds()
+    array([[10., 10., 10.],
+           [30., 30., 30.]])
+    >>> ball.contains([[20, 20, 30], [20, 20, 30.1]])
+    array([ True, False])
     """
 
     radius: float
@@ -106,14 +131,25 @@ class Sphere(Solid):
 
 @dataclass(frozen=True, eq=False)
 class Ellipsoid(Solid):
-    """A ball stretched along x, y and z.
+    r"""A ball stretched along x, y and z: :math:`\sum_i (x_i - c_i)^2/r_i^2 \le 1`.
 
     Parameters
     ----------
     radii
         Half axes along x, y, z, Å, each above 0.
     centre
-        Å.
+        (x, y, z), Å.
+
+    Raises
+    ------
+    StructureError
+        If a half axis is not above 0.
+
+    Examples
+    --------
+    >>> lens = Ellipsoid((20, 20, 5))
+    >>> lens.contains([[19, 0, 0], [0, 0, 6], [15, 0, 4]])
+    array([ True, False, False])
     """
 
     radii: ArrayLike
@@ -155,9 +191,21 @@ class Cylinder(Solid):
     radius, length
         Å, above 0.
     axis
-        Direction of the rod.
+        Direction of the rod; any length above 0.
     centre
-        Middle of the rod, Å.
+        Middle of the rod, (x, y, z), Å.
+
+    Raises
+    ------
+    StructureError
+        If the radius or the length is not a number above 0, or the axis is 0.
+
+    Examples
+    --------
+    >>> rod = Cylinder(radius=5, length=40, axis=(1, 0, 0))
+    >>> rod.bounds()
+    array([[-20.,  -5.,  -5.],
+           [ 20.,   5.,   5.]])
     """
 
     radius: float
@@ -194,9 +242,20 @@ class Cone(Solid):
     top_radius
         Å, 0 for a pointed cone.
     axis
-        From the base to the top.
+        From the base to the top; any length above 0.
     base
-        Centre of the base, Å.
+        Centre of the base, (x, y, z), Å.
+
+    Raises
+    ------
+    StructureError
+        If a size is impossible or the axis is 0.
+
+    Examples
+    --------
+    >>> tip = Cone(radius=10, height=20)
+    >>> tip.contains([[4.9, 0, 10], [5.1, 0, 10]])  # half way up it is half as wide
+    array([ True, False])
     """
 
     radius: float

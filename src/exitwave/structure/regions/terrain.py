@@ -28,6 +28,21 @@ class Terrain(Solid):
         Å, shape (y, x); element [0, 0] is at x = y = 0.
     period
         (x, y) lengths after which the surface repeats, Å.
+
+    Raises
+    ------
+    StructureError
+        If the heights are not finite numbers (y, x), or the period is not two numbers above 0.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box
+    >>> ridge = Terrain([[10, 20]], period=(40, 40))  # 20 Å high at x = 20 Å, 10 Å at the border
+    >>> ridge.height(np.array([0.0, 10.0, 20.0]), np.zeros(3))
+    array([10., 15., 20.])
+    >>> film = ridge & Box(40, 40, 30)
+    >>> film.contains([[20, 5, 19], [0, 5, 19]])
+    array([ True, False])
     """
 
     heights: ArrayLike
