@@ -116,7 +116,18 @@ class Transform:
 
 
 def translation(vector: ArrayLike) -> Transform:
-    """Shift by ``vector``, Å."""
+    r"""Shift by a vector, :math:`x \mapsto x + v`.
+
+    Parameters
+    ----------
+    vector
+        :math:`v` = (x, y, z), Å.
+
+    Examples
+    --------
+    >>> translation((0, 0, 5))([[1, 2, 3]])
+    array([[1., 2., 8.]])
+    """
     return Transform(np.eye(3), vector3(vector, "vector"))
 
 
@@ -157,6 +168,11 @@ def rotation_between(source: ArrayLike, target: ArrayLike) -> Transform:
 
     Two reflections, so that it is exact for parallel vectors too; for antiparallel ones the half turn about
     some axis across them.
+
+    Parameters
+    ----------
+    source, target
+        Directions, any lengths above 0.
 
     Examples
     --------
@@ -202,7 +218,17 @@ def euler(angles: ArrayLike, axes: str = "ZXZ") -> Transform:
 
 
 def quaternion(q: ArrayLike) -> Transform:
-    """Turn by the quaternion ``q`` = (w, x, y, z) of any length above 0.
+    """Turn by a quaternion.
+
+    Parameters
+    ----------
+    q
+        (w, x, y, z), any length above 0; q and −q are the same turn.
+
+    Raises
+    ------
+    StructureError
+        If it is not four finite numbers, or all are 0.
 
     Examples
     --------
@@ -229,7 +255,18 @@ def uniform_quaternion(stream: Stream) -> tuple[float, float, float, float]:
 
     The rotation angle :math:`\omega` has the density :math:`(1 - \cos\omega)/\pi` on :math:`[0, \pi]`.
 
+    Parameters
+    ----------
+    stream
+        Where the randomness comes from; the same stream gives the same quaternion.
+
     Source: K. Shoemake, Uniform random rotations, Graphics Gems III (1992).
+
+    Examples
+    --------
+    >>> q = uniform_quaternion(Stream(1) / "turn")
+    >>> round(sum(part**2 for part in q), 12), quaternion(q).rigid
+    (1.0, True)
     """
     u, v, w = stream.generator().random(3)
     a, b = np.sqrt(1 - u), np.sqrt(u)
@@ -239,17 +276,61 @@ def uniform_quaternion(stream: Stream) -> tuple[float, float, float, float]:
 
 
 def reflection(normal: ArrayLike, about: ArrayLike = ZERO) -> Transform:
-    """Mirror in the plane with ``normal`` through the point ``about``."""
+    """Mirror in a plane.
+
+    Parameters
+    ----------
+    normal
+        Of the plane; any length above 0.
+    about
+        A point of the plane, Å.
+
+    Examples
+    --------
+    >>> reflection((0, 0, 1), about=(0, 0, 5))([[1, 2, 3]])
+    array([[1., 2., 7.]])
+    """
     return Transform(_mirror(unit(normal, "normal"))).about(about)
 
 
 def inversion(about: ArrayLike = ZERO) -> Transform:
-    """Carry every point to the opposite side of the point ``about``."""
+    r"""Carry every point to the opposite side of a point, :math:`x \mapsto 2c - x`.
+
+    Parameters
+    ----------
+    about
+        The point :math:`c` that stays, Å.
+
+    Examples
+    --------
+    >>> inversion(about=(1, 1, 1))([[1, 2, 3]])
+    array([[ 1.,  0., -1.]])
+    """
     return Transform(-np.eye(3)).about(about)
 
 
 def affine(matrix: ArrayLike, about: ArrayLike = ZERO) -> Transform:
-    """Apply ``matrix`` (3, 3) with the point ``about`` at rest."""
+    r"""Apply a matrix with a point at rest, :math:`x \mapsto c + M (x - c)`.
+
+    Parameters
+    ----------
+    matrix
+        :math:`M`, shape (3, 3), acting on column vectors; its determinant is not 0.
+    about
+        :math:`c`, Å.
+
+    Raises
+    ------
+    StructureError
+        If the matrix is singular or not 3 × 3.
+
+    Examples
+    --------
+    >>> stretch = affine(np.diag([1, 1, 1.5]), about=(0, 0, 10))
+    >>> stretch([[3, 4, 10], [3, 4, 20]])
+    array([[ 3.,  4., 10.],
+           [ 3.,  4., 25.]])
+    """
     return Transform(np.asarray(matrix, dtype=np.float64)).about(about)
 
 
@@ -261,7 +342,20 @@ def best_fit(source: ArrayLike, target: ArrayLike) -> Transform:
     source, target
         Shapes (points, 3), Å; at least three points that are not on a line.
 
+    Raises
+    ------
+    StructureError
+        If the numbers of points differ or are below three, or the points are on a line.
+
     Source: W. Kabsch, Acta Cryst. A32, 922 (1976).
+
+    Examples
+    --------
+    >>> points = np.array([[0, 0, 0], [3, 0, 0], [0, 4, 0], [0, 0, 5]])
+    >>> motion = translation((1, 2, 3)) @ rotation((1, 1, 0), 30)
+    >>> found = best_fit(points, motion(points))
+    >>> bool(np.allclose(found.matrix, motion.matrix)), found.vector.round(6)
+    (True, array([1., 2., 3.]))
     """
     a, b = points3(source, "source"), points3(target, "target")
     if a.shape != b.shape or len(a) < 3:
@@ -274,7 +368,21 @@ def best_fit(source: ArrayLike, target: ArrayLike) -> Transform:
 
 
 def align(normal: ArrayLike, point: ArrayLike, to_normal: ArrayLike, to_point: ArrayLike) -> Transform:
-    """Return the rigid motion that lays one surface (normal, point) against another, normals opposed."""
+    """Return the rigid motion that lays one surface against another, outward normals opposed.
+
+    Parameters
+    ----------
+    normal, point
+        Outward normal of the surface that moves, any length above 0, and a point of it, Å.
+    to_normal, to_point
+        The same of the surface that stays.
+
+    Examples
+    --------
+    >>> motion = align((1, 0, 0), (5, 0, 0), to_normal=(0, 0, 1), to_point=(20, 20, 50))
+    >>> motion((5, 0, 0)).round(6), motion.directions((1, 0, 0)).round(6) + 0
+    (array([20., 20., 50.]), array([ 0.,  0., -1.]))
+    """
     turn = rotation_between(normal, -unit(to_normal, "to_normal"))
     return translation(vector3(to_point, "to_point") - turn(vector3(point, "point"))) @ turn
 
