@@ -64,6 +64,20 @@ class Vacancies:
         Which share of them, 0 to 1; the number is exact to one atom.
     element
         Which atoms: a symbol or an atomic number; None: all.
+
+    Raises
+    ------
+    StructureError
+        If the share is not from 0 to 1.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Sphere, Volume
+    >>> perfect = Volume(Crystal("CeO2"), Sphere(15))
+    >>> poor = perfect.modified(Vacancies(0.1, element="O"))
+    >>> oxygens = [int((one.atoms(Stream(1)).numbers == 8).sum()) for one in (perfect, poor)]
+    >>> oxygens[1] == oxygens[0] - round(0.1 * oxygens[0])
+    True
     """
 
     share: float

@@ -21,10 +21,27 @@ __all__ = ["read", "write"]
 def read(path: str | Path, *, name: str = "atoms", role: str = "other") -> Structure:
     """Return the structure in a file of any format that ASE reads.
 
+    Objects, grains and thermal amplitudes come back from the extended xyz that ``Structure.write`` makes.
+
+    Parameters
+    ----------
+    path
+        The file; its ending or its content says which format it has.
+    name, role
+        Of the one object that all atoms become where the file knows no objects; the role is "particle", "support"
+        or "other".
+
     Raises
     ------
     StructureError
         If the file cannot be read or has no cell.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> bulk("Au", cubic=True).write("gold.cif")
+    >>> read("gold.cif", name="cell", role="particle")
+    Structure: 4 atoms (Au) in 1 object (cell), cell 4.08 × 4.08 × 4.08 Å
     """
     from ase.io import read as read_ase
 

@@ -46,6 +46,12 @@ class Material:
     ------
     StructureError
         If the cell is singular or two sites coincide.
+
+    Examples
+    --------
+    >>> iron = Material("bcc iron", 2.8665 * np.eye(3), [[0, 0, 0], [0.5, 0.5, 0.5]], [26, 26])
+    >>> iron, round(iron.density, 2)
+    (Material('bcc iron', Fe, 2 sites), 7.87)
     """
 
     name: str
@@ -183,12 +189,23 @@ class Material:
 
 
 def materials() -> tuple[str, ...]:
-    """Return the names in the table of materials."""
+    """Return the names in the table of materials, as :func:`material` and ``Crystal`` take them.
+
+    Examples
+    --------
+    >>> {"Au", "CdSe", "TiO2-anatase"} <= set(materials())
+    True
+    """
     return tuple(TABLE)
 
 
 def material(name: str | Material) -> Material:
     """Return the material called ``name``.
+
+    Parameters
+    ----------
+    name
+        A name in the table (:func:`materials`); a material is given back as it is.
 
     Raises
     ------

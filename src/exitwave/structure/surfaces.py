@@ -35,7 +35,18 @@ class Surface:
     normals
         Unit vectors out of the material, shape (n, 3).
     probe_radius
-        Å.
+        Of the ball that found it, Å.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> film = Scene([Volume(Crystal("Au"), Box(4 * a, 4 * a, 2 * a))], (4 * a, 4 * a, 2 * a)).build(seed=1)
+    >>> skin = surface(film)  # of a film of five layers, 32 atoms each
+    >>> len(film), len(skin), sorted(set(skin.depth.tolist()))
+    (160, 64, [0, 1, 2])
+    >>> bool(np.allclose(np.abs(skin.normals), [0, 0, 1], atol=1e-6))
+    True
     """
 
     structure: Structure
@@ -126,7 +137,31 @@ def surface(structure: Structure, probe_radius: float | None = None) -> Surface:
 
 
 def surface_atoms(structure: Structure, probe_radius: float | None = None) -> Mask:
-    """Return which atoms are at the surface, shape (atoms,); see :func:`surface`."""
+    """Return which atoms are at the surface.
+
+    Parameters
+    ----------
+    structure, probe_radius
+        As for :func:`surface`.
+
+    Returns
+    -------
+    mask
+        Whether each atom is at the surface, shape (atoms,).
+
+    Raises
+    ------
+    StructureError
+        If the radius is not above 0.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> film = Scene([Volume(Crystal("Au"), Box(4 * a, 4 * a, 2 * a))], (4 * a, 4 * a, 2 * a)).build(seed=1)
+    >>> int(surface_atoms(film).sum()), len(film)  # two of five layers
+    (64, 160)
+    """
     return _exposed(structure, probe_radius)[0]
 
 

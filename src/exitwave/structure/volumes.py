@@ -25,7 +25,19 @@ SIDES = {"exit": 1.0, "entrance": -1.0}
 
 
 class Body(ABC):
-    """An object of a scene: a volume, or a union of volumes."""
+    """An object of a scene: a volume, or a union of volumes.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Sphere
+    >>> ball = Volume(Crystal("Au"), Sphere(10))
+    >>> pair = Union([ball, ball.translated((20, 0, 0))])
+    >>> [isinstance(one, Body) for one in (ball, pair)], len(pair.parts)
+    ([True, True], 2)
+    >>> pair.rotated((0, 0, 1), 90).bounds().round(6)  # about its middle
+    array([[  0., -20., -10.],
+           [ 20.,  20.,  10.]])
+    """
 
     name: str
     role: str
@@ -202,9 +214,23 @@ class Union(Body):
     Parameters
     ----------
     members
-        Volumes or unions.
+        Volumes or unions, one or more.
     name, role
         As for a volume.
+
+    Raises
+    ------
+    StructureError
+        If a member is no volume or union, there is none, or the role does not exist.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Scene, Sphere
+    >>> ball = Volume(Crystal("Au"), Sphere(6, centre=(10, 10, 10)))
+    >>> pair = Union([ball, ball.translated((10, 0, 0))], name="pair", role="particle")
+    >>> atoms = Scene([pair], cell=(30, 20, 20)).build(seed=1)
+    >>> atoms.names, len(set(atoms.grains.tolist()))
+    (('pair',), 2)
     """
 
     members: Sequence[Body]

@@ -29,6 +29,17 @@ class RadialDistribution:
         g(r) of each pair of elements, by names such as "Au-C" and "C-Au" (the same values).
     coordination
         Mean number of the second element within each distance of an atom of the first, by pair, shape (bins,).
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> gold = Scene([Volume(Crystal("Au"), Box(2 * a, 2 * a, 2 * a))], (2 * a,) * 3, pbc=(True,) * 3).build(seed=1)
+    >>> found = radial_distribution(gold, cutoff=5.0, bins=100)
+    >>> bool(abs(found.distance[found.total.argmax()] - a / 2**0.5) < 0.05)
+    True
+    >>> float(found.coordination["Au-Au"][found.distance < 3.5][-1])  # atoms in the first shell
+    12.0
     """
 
     distance: Array

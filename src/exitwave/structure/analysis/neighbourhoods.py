@@ -34,6 +34,16 @@ class Neighbours:
         Index of the neighbour, shape (pairs,).
     vectors
         From the atom to the neighbour, periodic image included, shape (pairs, 3), Å.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Box, Crystal, Scene, Volume
+    >>> a = 4.0782
+    >>> gold = Scene([Volume(Crystal("Au"), Box(2 * a, 2 * a, 2 * a))], (2 * a,) * 3, pbc=(True,) * 3).build(seed=1)
+    >>> found = neighbours(gold, 3.2)
+    >>> own = found.vectors[found.starts[0] : found.starts[1]]  # from the first atom to its neighbours
+    >>> own.shape, bool(np.allclose(found.distances, a / 2**0.5))
+    ((12, 3), True)
     """
 
     starts: NDArray[np.int64]
@@ -59,7 +69,19 @@ class Neighbours:
 
 
 def neighbours(structure: Structure, cutoff: float) -> Neighbours:
-    """Return all neighbours within ``cutoff`` Å, periodic images included.
+    """Return all neighbours within a distance, periodic images included.
+
+    Parameters
+    ----------
+    structure
+        The atoms.
+    cutoff
+        The distance, Å, above 0; it may be longer than the cell.
+
+    Raises
+    ------
+    StructureError
+        If the cutoff is not above 0.
 
     Examples
     --------

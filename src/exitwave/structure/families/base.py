@@ -30,6 +30,19 @@ class Family(Spec):
 
     A package offers a family of its own by an entry point in the group ``exitwave.families``; a recipe may also
     name it by its import path, as in ``my_package.my_module:MyFamily``.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Sphere, Volume
+    >>> class Balls(Family):
+    ...     radius: float = 8.0
+    ...     def scene(self, stream):
+    ...         ball = Volume(Crystal("Au"), Sphere(self.radius, centre=(12, 12, 12)), role="particle")
+    ...         return Scene([ball], cell=(24, 24, 24))
+    ...     def summary(self):
+    ...         return {"radius": self.radius}
+    >>> Balls(radius=6.0).build(Stream(1)).roles
+    ('particle',)
     """
 
     @abstractmethod
@@ -48,17 +61,33 @@ class Family(Spec):
 
 
 def families() -> tuple[str, ...]:
-    """Return the names of all families that are installed."""
+    """Return the names of all families that are installed, in alphabetical order.
+
+    Examples
+    --------
+    >>> families()[:3]
+    ('agglomerates', 'core_shell', 'from_files')
+    """
     return tuple(sorted({*BUILT_IN, *entry_points(group=GROUP).names}))
 
 
 def family(name: str) -> type[Family]:
     """Return the family called ``name``.
 
+    Parameters
+    ----------
+    name
+        One of :func:`families`, or an import path such as "my_package.my_module:MyFamily".
+
+    Returns
+    -------
+    family
+        The class, a subclass of :class:`Family`.
+
     Raises
     ------
     SpecError
-        If there is no such family.
+        If there is no such family, or what the name leads to is none.
 
     Examples
     --------
