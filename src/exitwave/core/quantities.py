@@ -43,6 +43,21 @@ class Number:
         Whether only whole numbers are allowed.
     fixed
         Whether distributions are refused.
+
+    Examples
+    --------
+    >>> length = Number("a radius", "Å", above=0)
+    >>> length.validate("3 nm"), length.validate({"uniform": ["2 nm", 50]}).support
+    (30.0, (20.0, 50.0))
+    >>> length.validate(-1)
+    Traceback (most recent call last):
+    ValueError: a radius is a number above 0 in Å, or a distribution of such numbers.
+    >>> from typing import Annotated
+    >>> from exitwave.core import Distribution, Spec
+    >>> class Sphere(Spec):
+    ...     radius: Annotated[float | Distribution, length]
+    >>> Sphere(radius="3 nm").radius
+    30.0
     """
 
     noun: str
@@ -145,6 +160,15 @@ class Word:
         A function that raises ValueError for a word that is not allowed; used where no list can be given.
     fixed
         Whether distributions are refused.
+
+    Examples
+    --------
+    >>> material = Word("a metal", ("Au", "Ag"))
+    >>> material.validate("Au"), material.validate({"choice": ["Au", "Ag"]}).values
+    ('Au', ('Au', 'Ag'))
+    >>> material.validate("Ni")
+    Traceback (most recent call last):
+    ValueError: a metal is one of Au, Ag.
     """
 
     noun: str
@@ -208,19 +232,88 @@ DISTRIBUTION_JSON_SCHEMA: dict[str, Any] = {
 
 
 def number(value: float | Distribution) -> float:
-    """Return a drawn number, or raise DrawError if it is still a distribution."""
+    """Return a drawn number.
+
+    Parameters
+    ----------
+    value
+        A field of a spec that was drawn.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    DrawError
+        If it is still a distribution.
+
+    Examples
+    --------
+    >>> from exitwave.core import Uniform
+    >>> number(40)
+    40.0
+    >>> number(Uniform(20, 80))
+    Traceback (most recent call last):
+    exitwave.core.errors.DrawError: the number is still {'uniform': [20, 80]}; call .draw(stream) on the spec first.
+    """
     if isinstance(value, Distribution):
         raise DrawError(f"the number is still {value}; call .draw(stream) on the spec first.")
     return float(value)
 
 
 def integer(value: int | Distribution) -> int:
-    """Return a drawn whole number, or raise DrawError if it is still a distribution."""
+    """Return a drawn whole number.
+
+    Parameters
+    ----------
+    value
+        A field of a spec that was drawn.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    DrawError
+        If it is still a distribution.
+
+    Examples
+    --------
+    >>> from exitwave.core import Integers, Stream
+    >>> integer(Integers(3, 3).draw(Stream(1)))
+    3
+    """
     return int(number(value))
 
 
 def word(value: str | Distribution) -> str:
-    """Return a drawn word, or raise DrawError if it is still a distribution."""
+    """Return a drawn word.
+
+    Parameters
+    ----------
+    value
+        A field of a spec that was drawn.
+
+    Returns
+    -------
+    str
+        The word.
+
+    Raises
+    ------
+    DrawError
+        If it is still a distribution.
+
+    Examples
+    --------
+    >>> from exitwave.core import Choice, Stream
+    >>> word(Choice(("Au", "Ag"), weights=(1, 0)).draw(Stream(1)))
+    'Au'
+    """
     if isinstance(value, Distribution):
         raise DrawError(f"the word is still {value}; call .draw(stream) on the spec first.")
     return value

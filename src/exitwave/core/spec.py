@@ -110,6 +110,22 @@ class Population(Spec):
 
     A subclass has a field ``count`` and the method ``member``. Drawn, it becomes a tuple of members, each from
     its own stream, so every member's numbers are in the record.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> from exitwave.core import Distribution, Number, Spec, Stream
+    >>> Radius = Annotated[float | Distribution, Number("a radius", "Å", above=0)]
+    >>> class Sphere(Spec):
+    ...     radius: Radius = 20.0
+    >>> class Spheres(Population):
+    ...     count: Annotated[int | Distribution, Number("a number", at_least=0, whole=True)] = 3
+    ...     radius: Radius = 20.0
+    ...     def member(self):
+    ...         return Sphere(radius=self.radius)
+    >>> spheres = Spheres(radius={"uniform": [20, 80]}).members(Stream(1))
+    >>> len(spheres), len({sphere.radius for sphere in spheres})
+    (3, 3)
     """
 
     def member(self) -> Spec:
@@ -140,12 +156,53 @@ PopulationOrMembers = Discriminator(_form)
 
 
 def canonical_json(data: Any) -> str:
-    """Return JSON with sorted keys, no spaces and shortest round-trip numbers: equal data, equal text."""
+    """Return JSON with sorted keys, no spaces and shortest round-trip numbers: equal data, equal text.
+
+    Parameters
+    ----------
+    data
+        Dictionaries, lists, text, numbers, booleans and None.
+
+    Returns
+    -------
+    str
+        The JSON.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    TypeError
+        If something has no place in JSON.
+
+    Examples
+    --------
+    >>> canonical_json({"dose": 400.0, "defocus": [1, 2.50]})
+    '{"defocus":[1,2.5],"dose":400.0}'
+    """
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def identity(data: Any) -> str:
-    """Return the BLAKE2b hash (32 hexadecimal digits) of the canonical JSON of ``data``."""
+    """Return the BLAKE2b hash (32 hexadecimal digits) of the canonical JSON of ``data``.
+
+    Parameters
+    ----------
+    data
+        As in :func:`canonical_json`, which raises what this raises.
+
+    Returns
+    -------
+    str
+        The hash: equal for equal data, whatever the order of keys.
+
+    Examples
+    --------
+    >>> identity({"dose": 400.0, "seed": 1})
+    '727515cc949fc784d061d5d3b1c0007a'
+    >>> identity({"seed": 1, "dose": 400.0}) == identity({"dose": 400.0, "seed": 1})
+    True
+    """
     return hashlib.blake2b(canonical_json(data).encode(), digest_size=16).hexdigest()
 
 

@@ -48,6 +48,18 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*
 def convert(value: float, unit: str, to: str) -> float:
     """Return ``value`` given in ``unit`` in the unit ``to``.
 
+    Parameters
+    ----------
+    value
+        A number.
+    unit, to
+        Units of one dimension: of length, energy, angle, rotation, dose, sampling, density or temperature.
+
+    Returns
+    -------
+    float
+        The number in the unit ``to``.
+
     Raises
     ------
     ValueError
@@ -72,6 +84,18 @@ def parse_number(text: str, unit: str = "") -> float:
     """Return the number that ``text`` says, in ``unit``.
 
     Text without a unit is taken to be in ``unit`` already, as YAML 1.1 hands ``300e3`` over as text.
+
+    Parameters
+    ----------
+    text
+        A number, alone or with a unit.
+    unit
+        The unit wanted; a plain number if empty.
+
+    Returns
+    -------
+    float
+        The number in ``unit``.
 
     Raises
     ------

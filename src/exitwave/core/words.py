@@ -8,6 +8,18 @@ __all__ = ["counted"]
 def counted(number: int, noun: str) -> str:
     """Return a number with the noun that it counts, for messages.
 
+    Parameters
+    ----------
+    number
+        How many; 0 is "no".
+    noun
+        What they are, in the singular; its plural ends in s.
+
+    Returns
+    -------
+    str
+        Both, thousands parted by commas.
+
     Examples
     --------
     >>> counted(0, "particle"), counted(1, "image"), counted(2400, "image")

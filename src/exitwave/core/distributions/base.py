@@ -17,7 +17,20 @@ _REGISTRY: dict[str, type[Distribution]] = {}
 
 
 class Distribution(ABC):
-    """A distribution of numbers (or, for choices, of words) that a stream draws from."""
+    """A distribution of numbers (or, for choices, of words) that a stream draws from.
+
+    A subclass has the name that stands in recipes, the quantile function, the cumulative distribution function, the
+    support and ``to_dict``; a draw is the quantile at one uniform number of the stream.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> dose = distribution({"uniform": [200, 600]})
+    >>> isinstance(dose, Distribution), dose.support, dose.quantile(0.25), dose.cdf(500)
+    (True, (200.0, 600.0), 300.0, 0.75)
+    >>> dose.draw(Stream(1) / "dose") == dose.draw(Stream(1) / "dose")
+    True
+    """
 
     name: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
@@ -62,7 +75,24 @@ class Distribution(ABC):
 
 
 def is_distribution(value: Any) -> bool:
-    """Return whether ``value`` is a distribution or a mapping that writes one."""
+    """Return whether ``value`` is a distribution or a mapping that writes one.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    bool
+        Whether it is one by its key; its numbers may still be impossible, which :func:`distribution` tells.
+
+    Examples
+    --------
+    >>> radius = distribution({"uniform": [20, 80]})
+    >>> is_distribution(radius), is_distribution({"uniform": [20, 80]}), is_distribution(50.0)
+    (True, True, False)
+    """
     if isinstance(value, Distribution):
         return True
     return isinstance(value, Mapping) and any(key in _REGISTRY for key in value)
@@ -77,6 +107,11 @@ def distribution(value: Any, convert: Callable[[Any], Any] | None = None) -> Dis
         The mapping, or a distribution.
     convert
         Applied to every value written in it (weights excepted), to check them or to change their units.
+
+    Returns
+    -------
+    Distribution
+        Of the class that the mapping's key names.
 
     Raises
     ------

@@ -15,7 +15,25 @@ __all__ = ["Empirical", "LogUniform", "Normal", "Uniform"]
 
 @dataclass(frozen=True, slots=True)
 class Uniform(Distribution):
-    """Every number from ``low`` to ``high`` alike: ``{uniform: [20, 80]}``."""
+    """Every number from ``low`` to ``high`` alike: ``{uniform: [20, 80]}``.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the range.
+
+    Raises
+    ------
+    ValueError
+        If ``low`` is not below ``high``.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> radius = Uniform(20, 80)
+    >>> radius.quantile(0.5), radius.cdf(35), 20 < radius.draw(Stream(1)) < 80
+    (50.0, 0.25, True)
+    """
 
     name = "uniform"
     low: float
@@ -45,7 +63,24 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True, slots=True)
 class LogUniform(Distribution):
-    """Every factor alike: the logarithm is uniform, ``{loguniform: [100, 1200]}``."""
+    """Every factor alike: the logarithm is uniform, ``{loguniform: [100, 1200]}``.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the range, above 0.
+
+    Raises
+    ------
+    ValueError
+        If not 0 < ``low`` < ``high``.
+
+    Examples
+    --------
+    >>> dose = LogUniform(100, 1600)
+    >>> round(dose.quantile(0.5)), round(dose.cdf(200), 2)
+    (400, 0.25)
+    """
 
     name = "loguniform"
     low: float
@@ -76,7 +111,28 @@ class LogUniform(Distribution):
 
 @dataclass(frozen=True, slots=True)
 class Normal(Distribution):
-    """Gaussian, cut (not clipped) to bounds: ``{normal: [40, 10], within: [30, 50]}``."""
+    """Gaussian, cut (not clipped) to bounds: ``{normal: [40, 10], within: [30, 50]}``.
+
+    Parameters
+    ----------
+    mean, std
+        Of the Gaussian before it is cut.
+    low, high
+        Bounds; infinite if there is none.
+
+    Raises
+    ------
+    ValueError
+        If ``std`` is not above 0, ``low`` not below ``high``, or next to nothing of the Gaussian lies between them.
+
+    Examples
+    --------
+    >>> radius = Normal(40, 10, low=30, high=50)
+    >>> radius.quantile(0.5), radius.cdf(30), radius.cdf(50)
+    (40.0, 0.0, 1.0)
+    >>> radius.to_dict()
+    {'normal': [40, 10], 'within': [30, 50]}
+    """
 
     name = "normal"
     options = ("within",)
@@ -135,6 +191,22 @@ class Empirical(Distribution):
 
     The quantile function is linear between the sorted values (Hazen's positions (i − ½)/n would leave the
     range, so the first value stands at 0 and the last at 1).
+
+    Parameters
+    ----------
+    values
+        Two or more numbers in rising order.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer, or they do not rise.
+
+    Examples
+    --------
+    >>> radius = Empirical((21.0, 24.5, 30.0))
+    >>> radius.quantile(0.5), radius.quantile(0.75), radius.support
+    (24.5, 27.25, (21.0, 30.0))
     """
 
     name = "empirical"

@@ -23,7 +23,19 @@ __all__ = ["Choice", "Constant", "Integers", "Mixture"]
 
 @dataclass(frozen=True, slots=True)
 class Constant(Distribution):
-    """Always the same value: ``{constant: 5}``."""
+    """Always the same value: ``{constant: 5}``.
+
+    Parameters
+    ----------
+    value
+        A number or a word.
+
+    Examples
+    --------
+    >>> from exitwave.core import Stream
+    >>> Constant(5).draw(Stream(1)), Constant(5).support
+    (5, (5, 5))
+    """
 
     name = "constant"
     value: Any
@@ -56,7 +68,24 @@ class Constant(Distribution):
 
 @dataclass(frozen=True, slots=True)
 class Integers(Distribution):
-    """Every whole number from ``low`` to ``high``, both included: ``{integers: [0, 3]}``."""
+    """Every whole number from ``low`` to ``high``, both included: ``{integers: [0, 3]}``.
+
+    Parameters
+    ----------
+    low, high
+        Ends of the range.
+
+    Raises
+    ------
+    ValueError
+        If ``low`` is above ``high``.
+
+    Examples
+    --------
+    >>> twins = Integers(0, 3)
+    >>> [twins.quantile(u) for u in (0.1, 0.4, 0.6, 0.9)], twins.cdf(0)
+    ([0, 1, 2, 3], 0.25)
+    """
 
     name = "integers"
     low: int
@@ -99,7 +128,26 @@ class Integers(Distribution):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Distribution):
-    """One of the listed values: ``{choice: [Au, Ag], weights: [3, 1]}``."""
+    """One of the listed values: ``{choice: [Au, Ag], weights: [3, 1]}``.
+
+    Parameters
+    ----------
+    values
+        Numbers or words.
+    weights
+        A number of 0 or more for each; only their ratios count.
+
+    Raises
+    ------
+    ValueError
+        If there are no values, not one weight for each, or no weight above 0.
+
+    Examples
+    --------
+    >>> material = Choice(("Au", "Ag"), weights=(3, 1))
+    >>> material.quantile(0.7), material.quantile(0.8)
+    ('Au', 'Ag')
+    """
 
     name = "choice"
     options = ("weights",)
@@ -143,7 +191,27 @@ class Choice(Distribution):
 
 @dataclass(frozen=True, slots=True)
 class Mixture(Distribution):
-    """A draw from one of several distributions: ``{mixture: [{uniform: [0, 1]}, 5], weights: [1, 2]}``."""
+    """A draw from one of several distributions: ``{mixture: [{uniform: [0, 1]}, 5], weights: [1, 2]}``.
+
+    Parameters
+    ----------
+    parts
+        The distributions.
+    weights
+        A number of 0 or more for each; only their ratios count.
+
+    Raises
+    ------
+    ValueError
+        If there are no parts, not one weight for each, or no weight above 0.
+
+    Examples
+    --------
+    >>> from exitwave.core import Uniform
+    >>> thickness = Mixture((Uniform(0, 1), Constant(5)), weights=(1, 2))
+    >>> thickness.support, round(thickness.cdf(1), 3), thickness.quantile(0.5)
+    ((0, 5), 0.333, 5)
+    """
 
     name = "mixture"
     options = ("weights",)
