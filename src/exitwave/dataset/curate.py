@@ -41,9 +41,32 @@ def concat(parts: Sequence[Chosen]) -> Chosen:
     parts
         The data sets.
 
+    Returns
+    -------
+    Dataset
+        A selection of the same class as the first part; nothing is copied.
+
+    Raises
+    ------
+    DatasetError
+        If there are none.
+
     Examples
     --------
-    >>> both = concat([gold, selenide])  # doctest: +SKIP
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> one = generate(gold, tempfile.mkdtemp())
+    >>> other = generate(gold.replace(seed=2), tempfile.mkdtemp())
+    >>> both = concat([one, other])
+    >>> len(both), both[4].identity == other[0].identity
+    (8, True)
     """
     if not parts:
         raise DatasetError("there is nothing to join; give one or more data sets.")
@@ -74,14 +97,32 @@ def mix(parts: Sequence[Chosen], weights: Sequence[float], n: int, *, seed: int)
     seed
         Decides which images, and their order.
 
+    Returns
+    -------
+    Dataset
+        A selection of the same class as the first part; nothing is copied.
+
     Raises
     ------
     DatasetError
-        If a data set has too few images for its share.
+        If a data set has too few images for its share, or the weights are none.
 
     Examples
     --------
-    >>> half_and_half = mix([gold, selenide], [1, 1], 8000, seed=1)  # doctest: +SKIP
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> bright = Recipe.parse(gold.to_dict() | {"images": {"per_structure": 2, "dose": 4000}})
+    >>> parts = [generate(recipe, tempfile.mkdtemp()) for recipe in (gold, bright)]
+    >>> mixed = mix(parts, [1, 3], 4, seed=1)
+    >>> sorted(mixed.column("dose").tolist())
+    [400.0, 4000.0, 4000.0, 4000.0]
     """
     shares = np.asarray(weights, float)
     if len(shares) != len(parts) or not len(parts) or shares.min() < 0 or not 0 < shares.sum() < np.inf:

@@ -51,9 +51,23 @@ class Dataset(Selection):
 
     Examples
     --------
-    >>> data = Dataset("data/gold")  # doctest: +SKIP
-    >>> some = data.where("particle_radius < 35 AND dose > 400").sample(64, seed=1)  # doctest: +SKIP
-    >>> some[0].image.show()  # doctest: +SKIP
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> folder = tempfile.mkdtemp()
+    >>> generate(gold, folder).close()
+    >>> data = Dataset(folder)
+    >>> len(data), data.images().shape, data.rules
+    (4, (4, 40, 40), ('phase',))
+    >>> some = data.where("particle_radius < 35 AND dose > 300").sample(3, seed=1)
+    >>> len(some), some[0].image.pixel_size, some[0].record["imaging"]["dose"]
+    (3, 0.5, 400.0)
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

@@ -30,6 +30,14 @@ class Diagnosis:
     ----------
     verdicts
         One for each check, in order.
+
+    Examples
+    --------
+    >>> found = Diagnosis((Verdict("pixels", True, "no two images are equal"), Verdict("dose", None, "not known")))
+    >>> found.healthy, found["pixels"].passed
+    (True, True)
+    >>> print(found["pixels"])
+    ok   pixels: no two images are equal
     """
 
     verdicts: tuple[Verdict, ...]
@@ -86,6 +94,25 @@ def doctor(
     ------
     DatasetError
         If the folder is no data set.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> folder = tempfile.mkdtemp()
+    >>> generate(gold, folder).close()
+    >>> found = doctor(folder, structures=1)
+    >>> found.healthy
+    True
+    >>> print(found["records"])
+    ok   records: 0 of ... samples come out differently when made again from their record
     """
     where = Path(folder)
     Store(where)  # refuses what is no data set
@@ -118,6 +145,29 @@ def leakage(*parts: Dataset) -> Verdict:
     ----------
     parts
         Training and validation data, say.
+
+    Returns
+    -------
+    Verdict
+        Passed if they share neither; its text says how many they share.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> data = generate(gold, tempfile.mkdtemp())
+    >>> train, held = data.split((0.5, 0.5), seed=1)
+    >>> print(leakage(train, held))
+    ok   leakage: 2 structures, none shared
+    >>> print(leakage(data, held))
+    FAIL leakage: in more than one part: 1 structure of 2
     """
     shared, seen = _in_several([set(part.column("structure_id").tolist()) for part in parts])
     films, _ = _in_several([set(part.films_or_structures().tolist()) for part in parts])

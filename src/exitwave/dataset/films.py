@@ -72,6 +72,14 @@ class SharedFilm:
         Pixels (y, x) of the grid inside the specimen by which it is shifted.
     mirror
         Axes along which it is mirrored before: "", "x", "y" or "xy".
+
+    Examples
+    --------
+    >>> film = SharedFilm(Stream(42) / "film" / 3, shift=(12, 40), mirror="x")
+    >>> film.to_dict()
+    {'shift': [12, 40], 'mirror': 'x'}
+    >>> SharedFilm.from_dict(film.to_dict(), film.stream) == film
+    True
     """
 
     stream: Stream
@@ -112,6 +120,21 @@ def draw_film(recipe: Recipe, index: int, stream: Stream) -> tuple[Family, Share
         Structure index.
     stream
         Of the shift and the mirror; the film has a stream of its own.
+
+    Returns
+    -------
+    family, film
+        The family's spec, of which the film alone is drawn; and the film's stream, shift and mirror.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> said = Recipe.read("gold-on-carbon").to_dict()
+    >>> said["structures"] |= {"per_film": 100, "side": "exit"}
+    >>> recipe = Recipe.parse(said)
+    >>> family, film = draw_film(recipe, 250, Stream(recipe.seed) / "structure" / 250 / "film")
+    >>> str(film.stream), family.film.drawn, film.mirror in ("", "x", "y", "xy")
+    ('42/film/2', True, True)
     """
     spec: Any = recipe.structures.spec
     source = Stream(recipe.seed) / "film" / (index // recipe.structures.per_film)
@@ -125,14 +148,64 @@ def draw_film(recipe: Recipe, index: int, stream: Stream) -> tuple[Family, Share
 
 
 def film_columns(record: StructureRecord) -> dict[str, int | str]:
-    """Return the catalog's columns of a structure's film: its number and its identity; none if it has its own."""
+    """Return the catalog's columns of a structure's film: its number and its identity; none if it has its own.
+
+    Parameters
+    ----------
+    record
+        The structure's record.
+
+    Returns
+    -------
+    columns
+        "film", counted from 0, and "film_id", 32 hexadecimal digits; empty if no other structure has the film.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> from exitwave.dataset.records import draw_structure
+    >>> said = Recipe.read("gold-on-carbon").to_dict()
+    >>> said["structures"] |= {"per_film": 100, "side": "exit"}
+    >>> recipe = Recipe.parse(said)
+    >>> [film_columns(draw_structure(recipe, index))["film"] for index in (0, 99, 100)]
+    [0, 0, 1]
+    >>> film_columns(draw_structure(Recipe.read("gold-on-carbon"), 0))
+    {}
+    """
     if record.film is None:
         return {}
     return {"film": int(record.film.stream.path[-1]), "film_id": _identity(record)}
 
 
 def structure_on_film(record: StructureRecord) -> Structure:
-    """Return the atoms of a structure whose film others share; the height of its cell is one of whole slices."""
+    """Return the atoms of a structure whose film others share; the height of its cell is one of whole slices.
+
+    Parameters
+    ----------
+    record
+        The structure's record, with a film.
+
+    Returns
+    -------
+    Structure
+        The particles and the film, shifted and mirrored as the record says; the film is the last object.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> from exitwave.dataset.records import draw_structure
+    >>> recipe = Recipe.from_yaml('''
+    ... seed: 3
+    ... structures: {count: 6, family: supported_particles, per_film: 3, side: exit, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: {material: a-C, thickness: 6}}
+    ... scattering: {sampling: 0.5, potential_sampling: null, configurations: 1}
+    ... images: {dose: 400}
+    ... ''')
+    >>> atoms = structure_on_film(draw_structure(recipe, 4))
+    >>> atoms.roles, round(float(atoms.cell[2, 2] / recipe.scattering.slice_thickness) % 1, 6)
+    (('particle', 'support'), 0.0)
+    >>> forget_films()
+    """
     film, shared = _film(record), record.film
     assert shared is not None
     moved = moved_positions(np.asarray(film.positions), *_cell(record), shared.shift, shared.mirror)
@@ -142,7 +215,40 @@ def structure_on_film(record: StructureRecord) -> Structure:
 
 
 def unmoved(record: StructureRecord, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return atoms (atoms, 3), Å, of a structure on a shared film as they lie where that is not moved."""
+    """Return atoms (atoms, 3), Å, of a structure on a shared film as they lie where that is not moved.
+
+    Parameters
+    ----------
+    record
+        The structure's record, with a film.
+    positions
+        Of atoms of the structure, (atoms, 3), Å.
+
+    Returns
+    -------
+    positions
+        (atoms, 3), Å: shift and mirror of the film undone, within the cell.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> from exitwave.dataset.records import draw_structure
+    >>> recipe = Recipe.from_yaml('''
+    ... seed: 3
+    ... structures: {count: 6, family: supported_particles, per_film: 3, side: exit, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: {material: a-C, thickness: 6}}
+    ... scattering: {sampling: 0.5, potential_sampling: null, configurations: 1}
+    ... images: {dose: 400}
+    ... ''')
+    >>> def film(index):
+    ...     record = draw_structure(recipe, index)
+    ...     atoms = unmoved(record, structure_on_film(record).of(role="support").positions)
+    ...     return {tuple(place) for place in atoms.round(3).tolist()}
+    >>> first, second = film(0), film(1)  # all but what gave way to the particles
+    >>> len(first & second) > 0.5 * len(first)
+    True
+    >>> forget_films()
+    """
     shared = record.film
     assert shared is not None
     back = moved_positions(positions, *_cell(record), (-shared.shift[0], -shared.shift[1]))
@@ -150,7 +256,44 @@ def unmoved(record: StructureRecord, positions: NDArray[np.float64]) -> NDArray[
 
 
 def wave_on_film(record: StructureRecord, structure: Structure, device: str | None = None) -> ExitWave:
-    """Return the exit wave of a structure whose film others share: that of all planes, to single precision."""
+    """Return the exit wave of a structure whose film others share: that of all planes, to single precision.
+
+    Parameters
+    ----------
+    record
+        The structure's record, with a film.
+    structure
+        Its atoms, from :func:`structure_on_film`.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    ExitWave
+        As :func:`~exitwave.scattering.scatter` gives it; the film's waves are computed once and kept.
+
+    Raises
+    ------
+    ScatteringError
+        If the film's waves do not fit into memory.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> from exitwave.dataset.records import draw_structure
+    >>> recipe = Recipe.from_yaml('''
+    ... seed: 3
+    ... structures: {count: 6, family: supported_particles, per_film: 3, side: exit, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: {material: a-C, thickness: 6}}
+    ... scattering: {sampling: 0.5, potential_sampling: null, configurations: 1}
+    ... images: {dose: 400}
+    ... ''')
+    >>> record = draw_structure(recipe, 4)
+    >>> wave = wave_on_film(record, structure_on_film(record))
+    >>> wave.array.shape, wave.sampling, bool(abs(wave.intensity.mean() - 1) < 0.02)
+    (torch.Size([1, 40, 40]), (0.5, 0.5), True)
+    >>> forget_films()
+    """
     shared = record.film
     assert shared is not None
     bank = _bank(record, device)
@@ -173,6 +316,23 @@ def prepare_film(record: StructureRecord, structure: Structure | None = None, de
     ------
     ScatteringError
         If the film's waves do not fit into memory.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> from exitwave.dataset.records import draw_structure
+    >>> recipe = Recipe.from_yaml('''
+    ... seed: 3
+    ... structures: {count: 6, family: supported_particles, per_film: 3, side: exit, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: {material: a-C, thickness: 6}}
+    ... scattering: {sampling: 0.5, potential_sampling: null, configurations: 1}
+    ... images: {dose: 400}
+    ... ''')
+    >>> record = draw_structure(recipe, 4)
+    >>> prepare_film(record, structure_on_film(record))
+    >>> kept_bytes() > 0
+    True
+    >>> forget_films()
     """
     bank = _bank(record, device)
     if structure is not None:
@@ -183,13 +343,27 @@ def prepare_film(record: StructureRecord, structure: Structure | None = None, de
 
 
 def forget_films() -> None:
-    """Keep no film, in no thread."""
+    """Keep no film, in no thread.
+
+    Examples
+    --------
+    >>> forget_films()
+    >>> kept_bytes()
+    0
+    """
     for slot in _slots():
         slot.atoms = slot.bank = None
 
 
 def kept_bytes() -> int:
-    """Return the bytes of the waves that are kept."""
+    """Return the bytes of the waves of films that are kept, in all threads.
+
+    Examples
+    --------
+    >>> forget_films()
+    >>> kept_bytes()
+    0
+    """
     banks = [slot.bank for slot in _slots()]
     return sum(bank[1].nbytes for bank in banks if bank is not None)
 
@@ -203,6 +377,22 @@ def times_made(recipe: Recipe, workers: int) -> int:
         A recipe; 0 if its structures share no films.
     workers
         Processes that make shards.
+
+    Returns
+    -------
+    int
+        The films, each as often as there are workers that make shards with structures on it.
+
+    Examples
+    --------
+    >>> from exitwave.dataset import Recipe
+    >>> said = Recipe.read("gold-on-carbon").to_dict()
+    >>> said["structures"] |= {"per_film": 100, "side": "exit"}
+    >>> recipe = Recipe.parse(said)
+    >>> recipe.films, times_made(recipe, workers=1), times_made(recipe, workers=4)
+    (10, 10, 40)
+    >>> times_made(Recipe.read("gold-on-carbon"), workers=4)
+    0
     """
     shared, shard = recipe.structures.per_film, recipe.store.structures_per_shard
     apart = bool(shared % shard and shard % shared)  # films end within shards, and shards within films

@@ -40,9 +40,20 @@ class ImageTensors(torch.utils.data.Dataset[Pair]):
 
     Examples
     --------
+    >>> import tempfile
     >>> from torch.utils.data import DataLoader
-    >>> pairs = Dataset("data/gold").torch("phase")  # doctest: +SKIP
-    >>> loader = DataLoader(pairs, batch_size=16, shuffle=True, num_workers=2)  # doctest: +SKIP
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> pairs = generate(gold, tempfile.mkdtemp()).torch("phase")
+    >>> images, masks = next(iter(DataLoader(pairs, batch_size=4, shuffle=True)))
+    >>> images.shape, masks.shape, masks.dtype
+    (torch.Size([4, 1, 40, 40]), torch.Size([4, 40, 40]), torch.uint8)
     """
 
     def __init__(self, data: Dataset, rule: str | None = None) -> None:

@@ -52,6 +52,19 @@ class Plan:
         Whether the workers only build structures, for a device that does the rest.
     films
         Films that structures share; 0 if each has its own.
+
+    Examples
+    --------
+    >>> cost = Plan(
+    ...     structures=1000, images=4000, shards=50, seconds={"build": 0.5, "scatter": 1.5}, spread=0.1, workers=2,
+    ...     start_seconds=0.0, structure_bytes=2_000_000, memory=200_000_000, shape=(512, 512))
+    >>> cost.core_seconds, cost.total_seconds, cost.disk_bytes
+    (2000.0, 1000.0, 2000000000)
+    >>> print(cost)
+    1,000 structures, 4,000 images of 512 × 512 px, 50 shards
+    per structure on one core: 2 s (build 0.5 s, scatter 1.5 s), ± 10 %
+    time with 2 workers: 17 min
+    disk: 2 GB; memory per worker beyond the program's own: 200 MB
     """
 
     structures: int
@@ -120,8 +133,15 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     samples
         Structures to time, spread over the recipe's.
 
+    Returns
+    -------
+    Plan
+        Times, sizes and memory; nothing is left on the disk.
+
     Raises
     ------
+    SpecError
+        If ``samples`` is below 1.
     DatasetError
         If every structure that was tried failed.
 

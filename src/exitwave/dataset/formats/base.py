@@ -48,6 +48,22 @@ class Format(Spec):
     """A format in which other programs keep labelled images; its fields are its options.
 
     A package offers a format of its own by an entry point in the group ``exitwave.formats``, named like the format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> class Npy(Format):
+    ...     name = "npy"
+    ...     def write(self, data, path):
+    ...         np.save(path, data.images())
+    ...         yield len(data)
+    ...     def read(self, path, pixel_size):
+    ...         for image in np.load(path):
+    ...             yield Sample(Micrograph(image, pixel_size), Labels({}, pixel_size))
+    >>> file = Path(tempfile.mkdtemp()) / "images.npy"
+    >>> np.save(file, np.ones((3, 64, 64)))
+    >>> [found.image.shape for found in Npy().read(file, pixel_size=0.2)]
+    [(64, 64), (64, 64), (64, 64)]
     """
 
     name: ClassVar[str]
@@ -74,6 +90,18 @@ def formats() -> tuple[str, ...]:
 
 def file_format(name: str, **options: Any) -> Format:
     """Return the format called ``name`` with its options.
+
+    Parameters
+    ----------
+    name
+        One of :func:`formats`.
+    **options
+        The format's own.
+
+    Returns
+    -------
+    Format
+        What writes and reads it.
 
     Raises
     ------

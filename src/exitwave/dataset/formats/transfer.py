@@ -63,7 +63,21 @@ def export(
 
     Examples
     --------
-    >>> export(data.where("dose > 400"), "for-detectron", "coco")  # doctest: +SKIP
+    >>> import tempfile
+    >>> from exitwave.dataset import Recipe, generate
+    >>> gold = Recipe.from_yaml('''
+    ... seed: 1
+    ... structures: {count: 2, family: supported_particles, field: 20,
+    ...   particles: {material: Au, radius: 6}, film: null}
+    ... scattering: {sampling: 0.5, configurations: 1}
+    ... images: {per_structure: 2, dose: 400}
+    ... ''')
+    >>> data = generate(gold, tempfile.mkdtemp())
+    >>> file = export(data.where("dose > 300"), Path(tempfile.mkdtemp()) / "gold.h5", "hdf5")
+    >>> import h5py
+    >>> with h5py.File(file) as written:
+    ...     written["images"].shape, written["maps"].shape
+    ((4, 40, 40), (4, 40, 40))
     """
     target = Path(path)
     chosen = file_format(format, **options)
@@ -104,6 +118,11 @@ def import_images(
     options
         The format's own.
 
+    Returns
+    -------
+    Dataset
+        The new data set.
+
     Raises
     ------
     SpecError
@@ -113,7 +132,14 @@ def import_images(
 
     Examples
     --------
-    >>> import_images("Au_Bal_MedFilt.h5", "data/groschner", "hdf5", pixel_size=0.2152)  # doctest: +SKIP
+    >>> import h5py, tempfile
+    >>> home = Path(tempfile.mkdtemp())
+    >>> counts = np.random.default_rng(1).poisson(100, (3, 64, 64))
+    >>> with h5py.File(home / "benchmark.h5", "w") as file:
+    ...     file["images"], file["maps"] = counts, counts > 110
+    >>> data = import_images(home / "benchmark.h5", home / "data", "hdf5", pixel_size=0.2)
+    >>> len(data), data[0].image.pixel_size, bool((data.images() == counts).all())
+    (3, 0.2, True)
     """
     from exitwave.dataset.dataset import Dataset
 
