@@ -41,7 +41,27 @@ class Demo(Spec):
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Where the demo wrote its report, what it scored, what each stage cost and how many samples failed."""
+    """What the demo made.
+
+    Parameters
+    ----------
+    report
+        The HTML file.
+    scores
+        Of the network, by name of the group of labelled micrographs.
+    stages
+        What each stage cost: generate, train, segment, report.
+    failures
+        Number of samples that could not be simulated.
+
+    Examples
+    --------
+    >>> stages = (Stage("generate", 61.0, 2**30), Stage("train", 118.0, 2**31))
+    >>> scores = {"Bright-field TEM": Scores(0.9, 0.88, 0.93, 0.82, 10)}
+    >>> result = DemoResult(Path("demo/report.html"), scores, stages, failures=0)
+    >>> result.scores["Bright-field TEM"].pooled, sum(stage.seconds for stage in result.stages)
+    (0.9, 179.0)
+    """
 
     report: Path
     scores: Mapping[str, Scores]
@@ -50,7 +70,28 @@ class DemoResult:
 
 
 def demo_recipe(structures: int | None = None) -> Recipe:
-    """Return the recipe of the demo, with another number of structures where one is given."""
+    """Return the recipe of the demo, with another number of structures where one is given.
+
+    Parameters
+    ----------
+    structures
+        Their number; that of the shipped recipe "demo" if None.
+
+    Returns
+    -------
+    Recipe
+        What :func:`run` simulates.
+
+    Raises
+    ------
+    SpecError
+        If the number is none of structures.
+
+    Examples
+    --------
+    >>> demo_recipe(16).structures.count, demo_recipe() == Recipe.read("demo")
+    (16, True)
+    """
     recipe = Recipe.read("demo")
     if structures is None:
         return recipe
@@ -85,12 +126,25 @@ def run(
     progress
         Called with the progress of every stage.
 
+    Returns
+    -------
+    DemoResult
+        The report, the scores on labelled micrographs, and the costs.
+
     Raises
     ------
     MicrographError
         If a folder of micrographs cannot be read; nothing has been done then.
     DatasetError
         If the folder belongs to another demo, cannot be written, or the disk is full.
+
+    Examples
+    --------
+    >>> recipe, settings = demo_recipe(16), Demo(seed=2)
+    >>> result = run("demo", recipe, settings)  # doctest: +SKIP
+    >>> run("demo", recipe, settings, micrographs=[Path("nowhere")])
+    Traceback (most recent call last):
+    exitwave.core.errors.MicrographError: nowhere is no folder; give a folder with images and masks.
     """
     folder = Path(folder)
     settings = settings or Demo()

@@ -94,7 +94,13 @@ def benchmark_pairs(
 
     Examples
     --------
-    >>> list(benchmark_pairs("Au_Bal_MedFilt_cutimages_20190726.h5"))  # doctest: +SKIP
+    >>> import h5py, tempfile
+    >>> path = Path(tempfile.mkdtemp()) / BENCHMARKS["groschner-au"].file
+    >>> with h5py.File(path, "w") as file:  # in the layout of those that are downloaded
+    ...     file["images"], file["maps"] = np.ones((3, 64, 64)), np.ones((3, 64, 64, 1))
+    >>> (image, pixel_size), mask = next(benchmark_pairs(path))
+    >>> image.shape, pixel_size, mask.shape, bool(mask.all())
+    ((64, 64), 0.2152, (64, 64), True)
     """
     import h5py
 

@@ -84,6 +84,19 @@ class Evaluation:
         and calibration_error.
     images
         What was scored: images, probabilities and masks.
+
+    Examples
+    --------
+    >>> class Bright:
+    ...     def predict(self, array, pixel_size):
+    ...         return (array > 0).astype(np.float32)
+    >>> mask = np.zeros((64, 64))
+    >>> mask[10:40, 10:40] = 1
+    >>> found = evaluate(Bright(), [((mask, 0.2), mask), ((mask.T, 0.4), mask.T)])
+    >>> print(found.intervals["particle_f1"])
+    1.000 [1.000, 1.000]
+    >>> found.table["pixel_size"].tolist(), found.objects["count"], len(found.images)
+    ([0.2, 0.4], 1.0, 2)
     """
 
     table: pd.DataFrame
@@ -125,6 +138,11 @@ def evaluate(
         Number of times that micrographs are drawn with replacement; which ones hangs on their number alone.
     progress
         Called after every micrograph.
+
+    Returns
+    -------
+    Evaluation
+        Scores of every image and of all, with intervals.
 
     Raises
     ------

@@ -23,6 +23,11 @@ class Interval:
         The score, and the ends of the interval.
     level
         Share of the resampled scores that lie between them.
+
+    Examples
+    --------
+    >>> print(Interval(0.9124, low=0.87, high=0.951))
+    0.912 [0.870, 0.951]
     """
 
     value: float

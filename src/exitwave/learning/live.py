@@ -56,6 +56,21 @@ class Live:
         What its heads are to say: (waves, heads, y, x).
     form
         How n images are formed of one wave, given n drawn specs and n streams; the camera's counts by default.
+
+    Raises
+    ------
+    TrainingError
+        If there are no waves, not one label map for each, or the targets of heads are missing.
+
+    Examples
+    --------
+    >>> from exitwave.imaging import Imaging
+    >>> from exitwave.scattering import ExitWave
+    >>> waves = [ExitWave(torch.ones(1, 64, 64, dtype=torch.complex64), (0.4, 0.4), 300e3) for _ in range(2)]
+    >>> imaging, crops = Imaging(dose={"uniform": [100, 400]}), Crops(size=32, pixel_size=0.4)
+    >>> live = Live(waves, np.zeros((2, 64, 64)), imaging, crops, Stream(1))
+    >>> len(live), live.batch(0, 4, Stream(1)).images.shape
+    (8, torch.Size([4, 1, 32, 32]))
     """
 
     def __init__(

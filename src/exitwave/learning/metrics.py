@@ -34,6 +34,14 @@ class Scores:
         Intersection over union of the particle class, pooled over all pixels.
     images
         Number of images.
+
+    Examples
+    --------
+    >>> found, mask = np.zeros((40, 40)), np.zeros((40, 40), bool)
+    >>> found[:20], mask[:30] = 0.9, True
+    >>> scores = score([found], [mask])
+    >>> scores.pooled, round(scores.iou, 3), scores.images
+    (0.8, 0.667, 1)
     """
 
     pooled: float
@@ -45,6 +53,25 @@ class Scores:
 
 def score(probabilities: Maps, masks: Maps, threshold: float = 0.5) -> Scores:
     """Return all scores of probabilities against masks, both n times (y, x).
+
+    Parameters
+    ----------
+    probabilities
+        n arrays (y, x); pixels at or above the threshold are particle. Bool arrays are taken as they are.
+    masks
+        n arrays (y, x); above zero is particle.
+    threshold
+        Probability.
+
+    Returns
+    -------
+    Scores
+        Of all images together.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
 
     Examples
     --------
@@ -77,6 +104,18 @@ def particle_f1(probabilities: Maps, masks: Maps, threshold: float = 0.5) -> flo
         n arrays (y, x); pixels at or above the threshold are particle. Bool arrays are taken as they are.
     masks
         n arrays (y, x); above zero is particle.
+    threshold
+        Probability.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
 
     Examples
     --------
@@ -94,6 +133,27 @@ def mean_image_f1(
 
     The protocol of K. Sytwu et al. (2024): an image counts if its mask has more than ``least_pixels`` particle
     pixels. NaN if none does.
+
+    Parameters
+    ----------
+    probabilities
+        n arrays (y, x); pixels at or above the threshold are particle. Bool arrays are taken as they are.
+    masks
+        n arrays (y, x); above zero is particle.
+    threshold
+        Probability.
+    least_pixels
+        Images with no more particle pixels than these do not count.
+
+    Returns
+    -------
+    float
+        From 0 to 1, or NaN.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
 
     Examples
     --------
@@ -114,6 +174,25 @@ def soft_macro_f1(probabilities: Maps, masks: Maps, smooth: float = 1e-7) -> flo
 
     This is what the published code of the paper computes; a network that sees no particle scores 0.4 to 0.5.
 
+    Parameters
+    ----------
+    probabilities
+        n arrays (y, x) of the particle class, from 0 to 1.
+    masks
+        n arrays (y, x); above zero is particle.
+    smooth
+        Added to numerator and denominator, so that there is a score where a class is nowhere.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
+
     Examples
     --------
     >>> round(soft_macro_f1([np.array([[0.8, 0.2]])], [np.array([[1, 0]])]), 3)
@@ -130,7 +209,30 @@ def soft_macro_f1(probabilities: Maps, masks: Maps, smooth: float = 1e-7) -> flo
 
 
 def iou(probabilities: Maps, masks: Maps, threshold: float = 0.5) -> float:
-    """Return intersection over union of the particle class, pooled over the pixels of all images.
+    r"""Return intersection over union of the particle class, pooled over the pixels of all images.
+
+    .. math:: \mathrm{IoU} = \frac{TP}{TP + FP + FN}
+
+    One where there is no particle and none is predicted.
+
+    Parameters
+    ----------
+    probabilities
+        n arrays (y, x); pixels at or above the threshold are particle. Bool arrays are taken as they are.
+    masks
+        n arrays (y, x); above zero is particle.
+    threshold
+        Probability.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
 
     Examples
     --------

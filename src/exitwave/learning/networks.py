@@ -89,10 +89,26 @@ def architectures() -> tuple[str, ...]:
 def build(net: Net) -> nn.Module:
     """Return a new network with random weights from torch's generator.
 
+    Parameters
+    ----------
+    net
+        What it is, how wide, and what it gives.
+
+    Returns
+    -------
+    torch.nn.Module
+        From images (n, 1, y, x) to outputs (n, net.channels, y, x): the classes' logits, then the heads.
+
     Raises
     ------
     TrainingError
         If the library that has the architecture is not installed.
+
+    Examples
+    --------
+    >>> network = build(Net(width=0.125, heads=("boundary",)))
+    >>> network(torch.zeros(1, 1, 64, 64)).shape
+    torch.Size([1, 3, 64, 64])
     """
     if net.name in _BUILDERS:
         return _BUILDERS[net.name](net)

@@ -148,7 +148,30 @@ def average_precision(
     true: Sequence[ArrayLike],
     thresholds: Sequence[float] = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
 ) -> float:
-    """Return hits / (hits + false + missed) of particles, averaged over thresholds of IoU.
+    r"""Return hits over hits, false and missed particles together, averaged over thresholds of IoU.
+
+    .. math:: \mathrm{AP} = \Bigl\langle \frac{TP_t}{TP_t + FP_t + FN_t} \Bigr\rangle_t
+
+    Parameters
+    ----------
+    found, true
+        n label maps (y, x): 0 is background, every particle has a number of its own.
+    thresholds
+        Least IoU of a match.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 where there is no particle and none is found.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
+
+    Source
+    ------
+    U. Schmidt et al., MICCAI 2018, LNCS 11071, 265.
 
     Examples
     --------
@@ -162,10 +185,35 @@ def average_precision(
 
 
 def panoptic_quality(found: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> float:
-    """Return the panoptic quality of particles: sum of IoU over hits and half of the errors, at IoU 0.5.
+    r"""Return the panoptic quality of particles: sum of IoU over hits and half of the errors, at IoU 0.5.
+
+    .. math:: \mathrm{PQ} = \frac{\sum_{TP} \mathrm{IoU}}{TP + \tfrac12 FP + \tfrac12 FN}
+
+    Parameters
+    ----------
+    found, true
+        n label maps (y, x): 0 is background, every particle has a number of its own.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1 where there is no particle and none is found.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
+
+    Source
+    ------
+    A. Kirillov et al., CVPR 2019, 9396.
 
     Examples
     --------
+    >>> true = np.zeros((20, 20), int)
+    >>> true[2:8, 2:8], true[12:18, 12:18] = 1, 2
+    >>> round(panoptic_quality([np.where(true == 1, 7, 0)], [true]), 4)
+    0.6667
     >>> panoptic_quality([np.zeros((4, 4), int)], [np.zeros((4, 4), int)])
     1.0
     """
@@ -233,6 +281,29 @@ def calibration_error(probabilities: Sequence[ArrayLike], masks: Sequence[ArrayL
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{N}\,\bigl|\bar y_b - \bar p_b\bigr|
 
     over bins of equal width in p.
+
+    Parameters
+    ----------
+    probabilities
+        n arrays (y, x), from 0 to 1.
+    masks
+        n arrays (y, x); above zero is particle.
+    bins
+        Number of bins.
+
+    Returns
+    -------
+    float
+        From 0 (what is stated with p is true in a share p of the pixels) to 1.
+
+    Raises
+    ------
+    TrainingError
+        If there are no images, or masks differ from the predictions in number or shape.
+
+    Source
+    ------
+    C. Guo et al., ICML 2017, PMLR 70, 1321.
 
     Examples
     --------

@@ -77,6 +77,18 @@ class StudyResult:
         Folder of every network that did not fail, by condition and seed.
     pairs
         The judges' labelled images.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> study = Study(data="data/gold", seeds=(1, 2), conditions={"all": {}, "few": {"images": 128}})
+    >>> runs = pd.DataFrame(study.runs, columns=["condition", "seed"])
+    >>> table = runs.assign(images="real", particle_f1=[0.9, 0.7, 0.8, 0.0], failed=[False, False, False, True])
+    >>> result = StudyResult(table, study)
+    >>> result
+    StudyResult(4 networks, 1 failed)
+    >>> result.summary()[["condition", "runs", "failed", "mean"]].round(3).values.tolist()
+    [['all', 2, 0, 0.85], ['few', 2, 1, 0.35]]
     """
 
     table: pd.DataFrame

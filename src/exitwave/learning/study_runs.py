@@ -94,6 +94,21 @@ def run_study(
         If there is nothing to judge with.
     DatasetError
         If a data set cannot be made or read, or another study is at work in the folder.
+
+    Examples
+    --------
+    >>> import h5py, tempfile
+    >>> from exitwave.dataset import import_images
+    >>> home = Path(tempfile.mkdtemp())
+    >>> noise = np.random.default_rng(1).normal(size=(4, 64, 64))
+    >>> with h5py.File(home / "noise.h5", "w") as file:
+    ...     file["images"], file["maps"] = noise, noise > 1
+    >>> import_images(home / "noise.h5", home / "noise", "hdf5", pixel_size=0.4).close()
+    >>> study = Study(
+    ...     data=str(home / "noise"), seeds=(1,), conditions={"all": {}},
+    ...     training={"epochs": 1, "net": {"width": 0.125}, "crops": {"size": 32}, "batch": 2})
+    >>> run_study(study, home / "study", {"one": [((noise[0], 0.4), noise[0] > 1)]})
+    StudyResult(1 networks, 0 failed)
     """
     from exitwave.dataset.locks import FolderLock
 
