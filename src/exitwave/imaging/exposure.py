@@ -39,6 +39,14 @@ def expose(
     ------
     OpticsError
         If the numbers of images, specs and streams differ, or the intensity is not finite.
+
+    Examples
+    --------
+    >>> vacuum = torch.ones(2, 64, 64)
+    >>> specs = [Imaging(dose=100.0), Imaging(dose=1000.0)]
+    >>> counts = expose(vacuum, specs, [Stream(1) / "noise" / i for i in range(2)], pixel_area=0.04)
+    >>> [round(float(one.mean())) for one in counts], round(float(counts[1].var() / counts[1].mean()))
+    ([4, 40], 1)
     """
     if not len(intensity) == len(specs) == len(streams):
         raise OpticsError(

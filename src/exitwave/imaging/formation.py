@@ -51,6 +51,19 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     OpticsError
         If the wave is not complex (configurations, y, x), lacks the structure that ``plasmons`` need, or has another
         energy than the microscope.
+
+    Examples
+    --------
+    A weak phase grating of 0.01 rad has full contrast where χ is an odd multiple of π/2, at d²/2λ:
+
+    >>> from exitwave.scattering import ExitWave, wavelength
+    >>> x = 0.2 * torch.arange(32)
+    >>> phase = 0.01 * torch.cos(2 * torch.pi * x / 3.2).expand(1, 32, 32)
+    >>> grating = ExitWave(torch.exp(1j * phase), (0.2, 0.2), 300e3)
+    >>> focus = 3.2**2 / (2 * wavelength(300e3))
+    >>> images = intensities(grating, [Imaging(focal_spread=0.0), Imaging(defocus=focus, focal_spread=0.0)])
+    >>> images.shape, [round(float(one.max() - 1), 3) for one in images]
+    (torch.Size([2, 32, 32]), [0.0, 0.02])
     """
     array = wave.array
     if array.ndim != 3 or not array.is_complex():

@@ -40,7 +40,21 @@ def plasmon_contrast(intensity: torch.Tensor, factor: torch.Tensor | float) -> t
 
 
 def contrast_factor(share: float, background: float) -> float:
-    r"""Return :math:`c = 1 - w\,b/(1+b)` for a share w of loss electrons on a background b (mean intensity one).
+    r"""Return the factor of :func:`plasmon_contrast` for electrons that arrive on a background.
+
+    .. math:: c = 1 - \frac{w\,b}{1 + b}
+
+    Parameters
+    ----------
+    share
+        w, share of the electrons that lost energy, 0 to 1.
+    background
+        b, in units of the mean intensity, 0 or more.
+
+    Returns
+    -------
+    factor
+        c, 0 to 1.
 
     Examples
     --------

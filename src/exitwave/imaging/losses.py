@@ -157,6 +157,19 @@ def expected_losses(
     -------
     losses
         float32 (y, x).
+
+    Raises
+    ------
+    OpticsError
+        If the energy is below about 1 keV.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Amorphous, Box, Scene, Volume
+    >>> film = Scene([Volume(Amorphous("C"), Box(24, 24, 40), role="support")], (24, 24, 40)).build(seed=1)
+    >>> losses = expected_losses(film, (24, 24), (1.0, 1.0), 300e3)
+    >>> losses.shape, bool(abs(losses.mean() / (40 / mean_free_path(2.0, 300e3)) - 1) < 0.05)  # t/Λ
+    ((24, 24), True)
     """
     total = np.zeros(tuple(shape), dtype=np.float32)
     box = (shape[1] * sampling[1], shape[0] * sampling[0])

@@ -29,6 +29,17 @@ class PowerSpectrum:
         Power per beam, zero frequency in the middle, (y, x); the mean of the image has been taken off.
     rows, columns
         Frequencies in 1/Å (cycles per pixel where the pixel size is unknown), (y,) and (x,).
+
+    Examples
+    --------
+    >>> fringes = 100 + 10 * np.cos(2 * np.pi * np.arange(64) / 10) * np.ones((64, 1))  # 2 Å apart, along x
+    >>> spectrum = Micrograph(fringes, pixel_size=0.2).power_spectrum()
+    >>> row, column = np.unravel_index(spectrum.array.argmax(), spectrum.array.shape)
+    >>> float(spectrum.rows[row]), round(abs(float(spectrum.columns[column])), 1)
+    (0.0, 0.5)
+    >>> frequency, power = spectrum.radial()
+    >>> round(float(frequency[power.argmax()]), 1)
+    0.5
     """
 
     array: NDArray[np.float32]

@@ -89,7 +89,28 @@ def from_haider(coefficients: Mapping[str, float | tuple[float, float]]) -> tupl
 
 
 def to_haider(aberrations: Aberrations, defocus: float = 0.0) -> dict[str, tuple[float, float]]:
-    """Return drawn aberrations in Haider's notation, the inverse of :func:`from_haider`."""
+    """Return drawn aberrations in Haider's notation, the inverse of :func:`from_haider`.
+
+    Parameters
+    ----------
+    aberrations
+        Drawn: numbers only.
+    defocus
+        Å, positive for underfocus.
+
+    Returns
+    -------
+    coefficients
+        Each of Haider's names, C1 = −defocus first, to (length in Å, angle of the complex coefficient in degrees).
+
+    Examples
+    --------
+    >>> found = to_haider(Aberrations(C21=717.0, phi23=30.0, C23=180.0), defocus=80.0)
+    >>> found["C1"], found["B2"], found["A2"]
+    ((-80.0, 0.0), (239.0, 0.0), (180.0, 90.0))
+    >>> from_haider(found) == (Aberrations(C21=717.0, phi23=30.0, C23=180.0), 80.0)
+    True
+    """
     found = {"C1": (-defocus, 0.0)}
     for name, (n, m, times) in _HAIDER.items():
         size, turn = _polar(aberrations, n, m)
@@ -101,6 +122,21 @@ def from_cartesian(coefficients: Mapping[str, float]) -> tuple[Aberrations, floa
     r"""Return aberrations and defocus from Krivanek's (Nion's) pairs C12a, C12b …
 
     :math:`C_{nm,a} = C_{nm}\cos m\varphi_{nm}` and :math:`C_{nm,b} = C_{nm}\sin m\varphi_{nm}`.
+
+    Parameters
+    ----------
+    coefficients
+        Name (C10, C12a, C12b, …, C30, …) to length in Å; those left out are 0.
+
+    Returns
+    -------
+    aberrations, defocus
+        defocus = −C10, Å.
+
+    Raises
+    ------
+    OpticsError
+        If a name is not known.
 
     Examples
     --------
@@ -124,7 +160,26 @@ def from_cartesian(coefficients: Mapping[str, float]) -> tuple[Aberrations, floa
 
 
 def to_cartesian(aberrations: Aberrations, defocus: float = 0.0) -> dict[str, float]:
-    """Return drawn aberrations as Krivanek's pairs, the inverse of :func:`from_cartesian`."""
+    """Return drawn aberrations as Krivanek's pairs, the inverse of :func:`from_cartesian`.
+
+    Parameters
+    ----------
+    aberrations
+        Drawn: numbers only.
+    defocus
+        Å, positive for underfocus.
+
+    Returns
+    -------
+    coefficients
+        C10 = −defocus, then C12a, C12b, …, to fifth order, Å.
+
+    Examples
+    --------
+    >>> found = to_cartesian(Aberrations(C12=20.0, phi12=45.0, C30=-1e4), defocus=80.0)
+    >>> found["C10"], round(found["C12a"], 9), found["C12b"], found["C30"]
+    (-80.0, 0.0, 20.0, -10000.0)
+    """
     found = {"C10": -defocus}
     for n, m in ORDERS[1:]:
         size, turn = _polar(aberrations, n, m)
@@ -168,7 +223,25 @@ def from_prismatic(rows: Iterable[tuple[int, int, float, float]]) -> tuple[Aberr
 
 
 def to_prismatic(aberrations: Aberrations, defocus: float = 0.0) -> list[tuple[int, int, float, float]]:
-    """Return the drawn aberrations that are not zero as rows (m, n, size, angle), see :func:`from_prismatic`."""
+    """Return the drawn aberrations that are not zero as Prismatic's rows, the inverse of :func:`from_prismatic`.
+
+    Parameters
+    ----------
+    aberrations
+        Drawn: numbers only.
+    defocus
+        Å, positive for underfocus.
+
+    Returns
+    -------
+    rows
+        m, n, size in Å, azimuth in degrees.
+
+    Examples
+    --------
+    >>> to_prismatic(Aberrations(C23=180.0, phi23=12.0, C30=-1e4), defocus=80.0)
+    [(2, 0, -80.0, 0.0), (3, 3, 180.0, 12.0), (4, 0, -10000.0, 0.0)]
+    """
     rows = [(2, 0, -defocus, 0.0)]
     rows += [(n + 1, m, *_polar(aberrations, n, m)) for n, m in ORDERS[1:]]
     return [row for row in rows if row[2] != 0.0]

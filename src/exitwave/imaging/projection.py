@@ -83,7 +83,16 @@ def projected_thickness(
     Returns
     -------
     thickness
-        Å, (y, x).
+        Å, float32 (y, x).
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Scene, Sphere, Volume
+    >>> ball = Volume(Crystal("Au"), Sphere(10, centre=(15, 15, 15)), role="particle")
+    >>> atoms = Scene([ball], (30, 30, 30)).build(seed=1)
+    >>> thickness = projected_thickness(atoms, (60, 60), (0.5, 0.5))
+    >>> thickness.shape, bool(abs(thickness.max() - 20) < 1.5)
+    ((60, 60), True)
     """
     if not len(structure):
         return np.zeros(tuple(shape), dtype=np.float32)

@@ -26,6 +26,15 @@ def transfer_function(
     It is the very array that :func:`intensities` multiplies the wave's spectrum with at the middle of the focal
     spread; zero frequency comes first.
 
+    Parameters
+    ----------
+    conditions
+        n imaging conditions.
+    shape, sampling
+        Grid (y, x) and its steps, Å.
+    energy
+        eV.
+
     Examples
     --------
     >>> from exitwave.imaging import Imaging

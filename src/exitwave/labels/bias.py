@@ -36,6 +36,14 @@ class BiasReport:
     rows
         One mapping for each rule, material, radius and draw: rule, material, radius (Å), draw, area (Å²), true_area
         (π R², Å²), ratio (area over true area) and excess (radius of the circle of the same area, less R, Å).
+
+    Examples
+    --------
+    >>> report = bias_report(["hull"], seed=1, materials=("Au",), radii=(6.0,), draws=1)
+    >>> report
+    BiasReport(1 rules × 1 materials × 1 radii)
+    >>> list(report.table().columns)
+    ['rule', 'material', 'radius', 'ratio', 'excess', 'ratio_std', 'excess_std']
     """
 
     rows: tuple[Mapping[str, Any], ...]

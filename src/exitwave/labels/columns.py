@@ -49,6 +49,21 @@ class Columns:
         Their elements, as in "Au" or "OSr".
     particles, grains
         Number of the particle (the first is 1, as in ``instances``) and index of the grain.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from exitwave.scattering import ExitWave
+    >>> from exitwave.structure import Crystal, Scene, Sphere, Volume
+    >>> ball = Volume(Crystal("Au").oriented((0, 0, 1)), Sphere(8, centre=(12, 12, 12)), role="particle")
+    >>> atoms = Scene([ball], (24, 24, 24)).build(seed=1)
+    >>> wave = ExitWave(torch.ones(1, 120, 120, dtype=torch.complex64), (0.2, 0.2), 300e3, structure=atoms)
+    >>> columns = atom_columns(wave)
+    >>> set(columns.species), int(columns.atoms.max())  # 16 Å of the ball hold 4 atoms 4.08 Å apart
+    ({'Au'}, 4)
+    >>> table = columns.table()
+    >>> len(table) == len(columns), round(float(table["lean"].max()), 6)
+    (True, 0.0)
     """
 
     positions: NDArray[np.float64]
@@ -232,6 +247,13 @@ class ColumnNumbers(_OfColumns):
 
     A pixel belongs to the nearest column within ``radius`` Å.
 
+    Parameters
+    ----------
+    radius
+        How far a column's pixels are from it at most, Å.
+    tilt, lean, spacing, atoms
+        See :func:`atom_columns`.
+
     Examples
     --------
     >>> ColumnNumbers(lean=0.8).key
@@ -253,6 +275,13 @@ class ColumnNumbers(_OfColumns):
 class ColumnPeaks(_OfColumns):
     r"""How near a pixel is to a column of atoms, :math:`\exp(-d^2/2s^2)` with s = ``radius``.
 
+    Parameters
+    ----------
+    radius
+        s, Å.
+    tilt, lean, spacing, atoms
+        See :func:`atom_columns`.
+
     Examples
     --------
     >>> ColumnPeaks().dtype
@@ -272,6 +301,13 @@ class ColumnPeaks(_OfColumns):
 class ColumnAtoms(_OfColumns):
     """How many atoms the column at a pixel has; 0 where there is none.
 
+    Parameters
+    ----------
+    radius
+        How far a column's pixels are from it at most, Å.
+    tilt, lean, spacing, atoms
+        See :func:`atom_columns`.
+
     Examples
     --------
     >>> ColumnAtoms().key
@@ -290,6 +326,13 @@ class ColumnAtoms(_OfColumns):
 
 class ColumnSpecies(_OfColumns):
     """The atomic number of the column at a pixel (of its most frequent element); 0 where there is none.
+
+    Parameters
+    ----------
+    radius
+        How far a column's pixels are from it at most, Å.
+    tilt, lean, spacing, atoms
+        See :func:`atom_columns`.
 
     Examples
     --------

@@ -45,6 +45,18 @@ class Fringes:
         Of the fringes in the phase of the exit wave, mean over the grain's area, rad.
     area
         Of the grain in projection, Å².
+
+    Examples
+    --------
+    >>> import torch
+    >>> from exitwave.scattering import ExitWave
+    >>> from exitwave.structure import Crystal, Scene, Sphere, Volume
+    >>> ball = Volume(Crystal("Au").oriented((1, 0, 0)), Sphere(8, centre=(12, 12, 12)), role="particle")
+    >>> atoms = Scene([ball], (24, 24, 24)).build(seed=1)
+    >>> wave = ExitWave(torch.ones(1, 48, 48, dtype=torch.complex64), (0.5, 0.5), 300e3, structure=atoms)
+    >>> found = fringes(wave)[0]
+    >>> found.particle, abs(found.spacing - 4.0782 / 2) < 0.05, found.amplitude > 0.15  # planes (2 0 0)
+    (1, True, True)
     """
 
     particle: int
@@ -161,6 +173,17 @@ class LatticeVisible(_OfFringes):
 
     A particle shows its lattice if the strongest fringes of one of its grains reach ``threshold`` (:func:`fringes`).
 
+    Parameters
+    ----------
+    minimum
+        Least thickness of a particle, Å.
+    blur
+        Standard deviation in Å of the Gaussian that merges columns of atoms.
+    threshold
+        Least amplitude of the fringes in the phase of the exit wave, rad.
+    finest
+        Smallest spacing that counts, Å: what the microscope resolves.
+
     Examples
     --------
     >>> LatticeVisible().threshold
@@ -183,6 +206,17 @@ class FringeOrientation(_OfFringes):
     """Direction across the strongest lattice fringes of the grain at a pixel, degrees; −1 where there are none.
 
     From 0 (up to 180) at the columns' axis towards the rows'. The grain is that of ``grains``.
+
+    Parameters
+    ----------
+    minimum
+        Least thickness of a particle, Å.
+    blur
+        Standard deviation in Å of the Gaussian that merges columns of atoms.
+    threshold
+        Least amplitude of the fringes in the phase of the exit wave, rad.
+    finest
+        Smallest spacing that counts, Å: what the microscope resolves.
 
     Examples
     --------

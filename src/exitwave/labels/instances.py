@@ -60,6 +60,11 @@ class Instances(Covering):
 class Overlap(Covering):
     """How many particles lie over a pixel.
 
+    Parameters
+    ----------
+    minimum, blur
+        See :class:`Thickness`.
+
     Examples
     --------
     >>> Overlap().key
@@ -81,6 +86,11 @@ class Grains(Covering):
     """Which grain a pixel belongs to: 0 for none, else one more than the structure's grain index.
 
     Within the pixels where the particles together are thicker than ``minimum``, the grain that is thickest there.
+
+    Parameters
+    ----------
+    minimum, blur
+        See :class:`Thickness`.
 
     Examples
     --------

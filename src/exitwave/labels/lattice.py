@@ -43,6 +43,17 @@ class Orientation:
         Angle between it and the beam, degrees.
     strain
         Largest misfit of a translation of the lattice, relative.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Scene, Sphere, Volume
+    >>> gold = Crystal("Au").oriented((1, 1, 1)).strained(0.01)
+    >>> ball = Volume(gold, Sphere(10, centre=(15, 15, 15)), role="particle")
+    >>> found = orientation(Scene([ball], (30, 30, 30)).build(seed=1))
+    >>> found.material, [abs(index) for index in found.zone_axis], round(found.strain, 3)
+    ('Au', [1, 1, 1], 0.01)
+    >>> bool(np.allclose(found.matrix @ found.matrix.T, np.eye(3)))
+    True
     """
 
     material: str

@@ -45,6 +45,15 @@ class PlanarFault:
         Indices of the atoms in these layers, up to the surface.
     inclination
         Angle between plane and beam, degrees: 0 where it is seen edge on.
+
+    Examples
+    --------
+    >>> from exitwave.structure import Crystal, Scene, Sphere, Volume
+    >>> from exitwave.structure.prefabs import twinned
+    >>> ball = Volume(Crystal("Au").oriented((1, -1, 0)), Sphere(12, centre=(15, 15, 15)), role="particle")
+    >>> fault, = planar_faults(Scene([twinned(ball, plane=(1, 1, 1))], (30, 30, 30)).build(seed=1))
+    >>> fault.kind, fault.layers, round(abs(fault.inclination), 3)
+    ('twin', 1, 0.0)
     """
 
     kind: Literal["twin", "fault"]
@@ -207,6 +216,13 @@ class Planes(Covering):
 
     Where the layers of a fault are thicker than ``minimum`` along the beam. A layer of spacing d that is inclined by
     an angle to the beam is d/sin(angle) thick, so that 8 Å show planes of gold up to 17° from edge on.
+
+    Parameters
+    ----------
+    minimum
+        Least thickness of the layers of a fault along the beam, Å.
+    blur
+        Standard deviation in Å of the Gaussian that merges columns of atoms.
 
     Examples
     --------

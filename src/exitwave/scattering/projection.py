@@ -42,6 +42,18 @@ class Potential:
         Pixel size (y, x), Å.
     record
         The drawn scattering spec and the stream.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from exitwave.scattering import parametrization
+    >>> gold = bulk("Au", cubic=True)
+    >>> potential = project(gold, thermal=False, potential_sampling=0.1, slice_thickness=1.0)
+    >>> potential.array.shape, potential.depths.shape
+    (torch.Size([7, 42, 42]), (7,))
+    >>> inner = parametrization("lobato").mean_inner_potential(gold.numbers, gold.get_volume())
+    >>> bool(abs(potential.projected.mean() / 4.08 - inner) < 0.01 * inner)  # V
+    True
     """
 
     array: torch.Tensor
