@@ -23,6 +23,11 @@ def plasmon_contrast(intensity: torch.Tensor, factor: torch.Tensor | float) -> t
     factor
         c from 0 (no contrast) to 1 (no loss), shape (...).
 
+    Returns
+    -------
+    intensity
+        (..., y, x), with the mean that it had.
+
     Source
     ------
     L. Rangel DaCosta et al., npj Comput. Mater. 10, 165 (2024).

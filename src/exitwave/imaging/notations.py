@@ -202,6 +202,16 @@ def from_prismatic(rows: Iterable[tuple[int, int, float, float]]) -> tuple[Aberr
     rows
         m, n, size in Å, azimuth in degrees.
 
+    Returns
+    -------
+    aberrations, defocus
+        defocus = −C10, Å.
+
+    Raises
+    ------
+    OpticsError
+        If a row is no aberration to fifth order.
+
     Examples
     --------
     >>> aberrations, defocus = from_prismatic([(2, 0, -80.0, 0.0), (3, 3, 180.0, 12.0)])

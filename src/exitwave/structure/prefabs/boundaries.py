@@ -50,8 +50,8 @@ def bicrystal(
     >>> from exitwave.structure import Box
     >>> joint = bicrystal(Crystal("Ag"), Crystal("Pd"), Box(16, 16, 20), normal=(0, 0, 1), gap=1.0)
     >>> silver, palladium = joint.parts
-    >>> silver.region.bounds()[1, 2], palladium.region.bounds()[0, 2]
-    (np.float64(9.5), np.float64(10.5))
+    >>> float(silver.region.bounds()[1, 2]), float(palladium.region.bounds()[0, 2])
+    (9.5, 10.5)
     """
     at = region.bounds().mean(axis=0) if point is None else vector3(point, "point")
     n = HalfSpace(normal).normal
