@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from exitwave.core import SpecError, Stream, StructureError
 from exitwave.structure import Scene, SupportedParticles, families, family
-from exitwave.structure.families import Family
+from exitwave.structure.families import Family, placement
 from exitwave.structure.families.placement import place_spheres
 
 SPEC = SupportedParticles(
@@ -157,6 +157,26 @@ def test_places_are_refused_when_there_are_none():
         place_spheres([10] * 9, [0] * 9, (40, 40), 5, Stream(1))
     with pytest.raises(StructureError, match="nearer to another particle than the gap"):
         place_spheres([10, 10], [0, 0], (40, 40), 1, Stream(1), fixed=[(5, 5), (9, 9)])
+
+
+def test_a_draw_without_room_is_drawn_again_and_others_stay_as_they_were(monkeypatch):
+    monkeypatch.setattr(placement, "RESTARTS", 2)
+    crowded = SupportedParticles(
+        particles={"count": {"integers": [1, 4]}, "radius": {"uniform": [12, 18]}, "shape": "sphere"},
+        field=64, gap=2, wrap=True,
+    )  # fmt: skip
+    once, again = SupportedParticles.draw.__wrapped__, 0
+    for seed in range(5, 13):
+        drawn = crowded.draw(Stream(seed))
+        try:
+            assert drawn == once(crowded, Stream(seed))
+        except placement.NoPlaceError:
+            assert drawn == crowded.draw(Stream(seed))
+            again += 1
+    assert 2 <= again <= 12
+    full = crowded.replace(particles=crowded.particles.replace(count=3, radius={"uniform": [17.5, 18]}))
+    with pytest.raises(placement.NoPlaceError, match="3 particles with radii"):
+        full.draw(Stream(1))
 
 
 def test_an_undrawn_family_is_not_built():

@@ -26,7 +26,7 @@ from exitwave.core import (
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Component, Coordinate, Count, Radius
 from exitwave.structure.families.parts import CrystalName, upper, words
-from exitwave.structure.families.placement import placed
+from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.families.shapes import SHAPES, TWINNED, check_shape, reach_of, shaped
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.prefabs.core_shell import core_shell
@@ -208,6 +208,7 @@ class CoreShell(OnFilm):
         return super().drawn and all(p.drawn for p in self._members)
 
     @override
+    @until_placed
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members

@@ -25,7 +25,7 @@ from exitwave.core import (
 )
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Component, Coordinate, Count, Radius, Share
-from exitwave.structure.families.placement import placed
+from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.generators.molecule import Molecule
 from exitwave.structure.materials import Material
@@ -206,6 +206,7 @@ class FromFiles(OnFilm):
         return super().drawn and all(p.drawn for p in self._members)
 
     @override
+    @until_placed
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members

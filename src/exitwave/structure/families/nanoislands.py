@@ -26,7 +26,7 @@ from exitwave.core import (
 from exitwave.structure.families.layers import Angle, LayeredName, Layers, check_layered
 from exitwave.structure.families.particles import Coordinate, Count, Radius
 from exitwave.structure.families.parts import CrystalName, upper
-from exitwave.structure.families.placement import placed
+from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.prefabs.islands import island
 from exitwave.structure.prefabs.polyhedra import habit
@@ -172,6 +172,7 @@ class NanoIslands(Layers):
         return super().drawn and all(one.drawn for one in self._members)
 
     @override
+    @until_placed
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members

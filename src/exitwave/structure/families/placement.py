@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import Stream, StructureError
 
-__all__ = ["place_spheres", "placed"]
+__all__ = ["NoPlaceError", "place_spheres", "placed", "until_placed"]
 
 TRIES, RESTARTS = 500, 40
+DRAWS = 10
+
+FamilyT = TypeVar("FamilyT")
+
+
+class NoPlaceError(StructureError):
+    """Particles found no place beside each other."""
 
 
 def place_spheres(
@@ -44,8 +52,10 @@ def place_spheres(
 
     Raises
     ------
+    NoPlaceError
+        If no place is found for all.
     StructureError
-        If no place is found for all, or given places break the rule.
+        If given places break the rule.
 
     Examples
     --------
@@ -89,7 +99,7 @@ def place_spheres(
                 break
         else:
             return [(float(x), float(y)) for x, y in places]
-    raise StructureError(
+    raise NoPlaceError(
         f"{count} particles with radii of {r.min():.3g} to {r.max():.3g} Å and a gap of {gap:g} Å found no place in"
         f" a field of {field[0]:g} × {field[1]:g} Å; ask for fewer or smaller ones, a larger field or a smaller"
         " gap."
@@ -118,3 +128,23 @@ def placed(
     given = [member.position for member in members]
     places = place_spheres(radii, heights, field, gap, stream, fixed=given, periodic=periodic)
     return tuple(member.replace(position=place) for member, place in zip(members, places, strict=True))
+
+
+def until_placed(draw: Callable[[FamilyT, Stream], FamilyT]) -> Callable[[FamilyT, Stream], FamilyT]:
+    """Let a family whose particles find no place be drawn again, ten times in all, as its numbers may be others then.
+
+    What is drawn has the distributions that were asked for, given that there is room.
+    """
+
+    @wraps(draw)
+    def again(self: FamilyT, stream: Stream) -> FamilyT:
+        failed: NoPlaceError | None = None
+        for attempt in range(DRAWS):
+            try:
+                return draw(self, stream / "again" / attempt if attempt else stream)
+            except NoPlaceError as error:
+                failed = failed or error
+        assert failed is not None
+        raise failed
+
+    return again

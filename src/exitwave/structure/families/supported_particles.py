@@ -23,7 +23,7 @@ from exitwave.core import (
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Particle, Particles, can_be, grain_summary
 from exitwave.structure.families.parts import lower, upper, words
-from exitwave.structure.families.placement import placed
+from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.families.shapes import reach_of
 from exitwave.structure.regions import Polyhedron
 from exitwave.structure.scenes import Scene
@@ -112,6 +112,7 @@ class SupportedParticles(OnFilm):
         return super().drawn and all(p.drawn for p in self._members)
 
     @override
+    @until_placed
     def draw(self, stream: Stream) -> Self:
         drawn = super().draw(stream)
         members = drawn._members
