@@ -29,6 +29,20 @@ class Adapted:
         Trained on images of the calibrated recipe.
     batch
         What it found in the micrographs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from exitwave.learning import Net, Normalisation, build
+    >>> net, none = Net(width=0.125), pd.DataFrame()
+    >>> network = Network(net, build(net).state_dict(), 0.4, Normalisation())
+    >>> estimates = pd.DataFrame({"parameter": ["images.dose"], "share": [0.04]})
+    >>> distances, folder = {"before": 2.1, "after": 0.3}, Path("adapted")
+    >>> calibration = Calibration(
+    ...     Recipe.read("gold-on-carbon"), estimates, distances, none, none, none, none, (), folder / "calibration")
+    >>> made = Adapted(calibration, network, Batch(folder / "segmented", none, none, {}, {}))
+    >>> made.network.pixel_size, made.batch
+    (0.4, Batch(segmented: no image could be segmented))
     """
 
     calibration: Calibration
@@ -78,6 +92,29 @@ def adapt(
         As in :func:`~exitwave.dataset.generate`.
     **options
         Of :func:`~exitwave.micrographs.calibration.calibrate`.
+
+    Returns
+    -------
+    Adapted
+        The calibration, the network and what it found.
+
+    Raises
+    ------
+    MicrographError
+        If no micrograph can be read, or as :func:`~exitwave.micrographs.calibration.calibrate`.
+    DatasetError
+        If a folder holds something else, is in use by another run, or cannot be written.
+    TrainingError
+        If the network cannot be trained.
+
+    Examples
+    --------
+    >>> from exitwave.micrographs import example_files
+    >>> recipe, files = Recipe.read("gold-on-carbon"), example_files()
+    >>> made = adapt(files, recipe, "adapted", seed=1, pixel_size=0.58)  # doctest: +SKIP
+    >>> adapt([], recipe, "adapted", seed=1)
+    Traceback (most recent call last):
+    exitwave.core.errors.MicrographError: there are no micrographs in an empty list; known endings are ...
     """
     home = Path(folder)
     files = [file for file in find_micrographs(sources) if home.resolve() not in file.resolve().parents]

@@ -54,6 +54,17 @@ class Batch:
         The files that could not be segmented, and why.
     summary
         Sizes and densities over all images: see :func:`~exitwave.micrographs.summarise`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> images = pd.DataFrame({"image": ["one", "two"], "particles": [2, 1]})
+    >>> sizes = {"image": ["one", "one", "two"], "equivalent_diameter_nm": [4.0, 5.0, 4.5]}
+    >>> batch = Batch(Path("results"), images, pd.DataFrame(sizes), {"torn.dm4": "it is cut off"}, {})
+    >>> batch
+    Batch(results: 3 particles on 2 images, 1 failed)
+    >>> batch.particles.groupby("image")["equivalent_diameter_nm"].mean().tolist()
+    [4.5, 4.5]
     """
 
     folder: Path
@@ -84,10 +95,29 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     Files in folders count by their ending; an ``.emi`` counts through its ``.ser``. Hidden ones do not, nor do
     ``NAME_mask`` and ``NAME-mask`` beside ``NAME``, nor the results of :func:`segment_folder`.
 
+    Parameters
+    ----------
+    sources
+        Files and folders.
+
+    Returns
+    -------
+    list of Path
+        Every file once, in the order of the sources, those of a folder by name.
+
     Raises
     ------
     MicrographError
         If a source does not exist or there is no micrograph at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.tif", "a.dm4", "a_mask.png", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [file.name for file in find_micrographs(folder)]
+    ['a.dm4', 'b.tif']
     """
     found: dict[Path, None] = {}
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
@@ -145,6 +175,16 @@ def read_all(
     ------
     MicrographError
         If not one can be read.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> np.save(folder / "one.npy", np.ones((64, 64)))
+    >>> (folder / "torn.tif").touch()
+    >>> micrographs, failures = read_all(folder, pixel_size=0.2)
+    >>> [image.name for image in micrographs], [Path(file).name for file in failures]
+    (['one'], ['torn.tif'])
     """
     target = None if without is None else without.resolve()
     files = [file for file in find_micrographs(sources) if target is None or target not in file.resolve().parents]

@@ -19,6 +19,16 @@ _BLOCKS = 16  # per side, over which the illumination is sampled
 def fill_missing(micrograph: Micrograph) -> Micrograph:
     """Return the micrograph with NaN and infinite pixels replaced by the nearest finite pixel.
 
+    Parameters
+    ----------
+    micrograph
+        An image.
+
+    Returns
+    -------
+    Micrograph
+        A new one, or the same where nothing is missing.
+
     Raises
     ------
     MicrographError
@@ -153,6 +163,18 @@ def illumination(micrograph: Micrograph, *, order: int = 2) -> NDArray[np.float3
 
 def flatten(micrograph: Micrograph, *, order: int = 2) -> Micrograph:
     """Return the micrograph divided by its :func:`illumination`, at the same mean.
+
+    Parameters
+    ----------
+    micrograph
+        An image; missing pixels are filled in.
+    order
+        Degree of the polynomial.
+
+    Returns
+    -------
+    Micrograph
+        A new one.
 
     Raises
     ------

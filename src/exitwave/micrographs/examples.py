@@ -22,7 +22,23 @@ _SHIPPED = Path(__file__).with_name("examples")
 
 
 class LabelledPair(NamedTuple):
-    """A micrograph and what a person marked as particle in it: bool (y, x), or None where nobody did."""
+    """A micrograph and what a person marked as particle in it.
+
+    Parameters
+    ----------
+    micrograph
+        The image.
+    mask
+        Bool (y, x), or None where nobody marked anything.
+
+    Examples
+    --------
+    >>> pair = next(labelled_pairs())
+    >>> isinstance(pair, LabelledPair), pair.mask.shape == pair.micrograph.shape
+    (True, True)
+    >>> LabelledPair(pair.micrograph, None).mask is None
+    True
+    """
 
     micrograph: Micrograph
     mask: NDArray[np.bool_] | None

@@ -36,10 +36,26 @@ def write_rois(segmentation: Segmentation, path: str | Path) -> Path:
     path
         A name that ends in ``.zip``.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
     MicrographError
         If the name ends otherwise, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.imaging import Micrograph
+    >>> y, x = np.mgrid[:100, :100]
+    >>> disc = np.hypot(y - 50, x - 40) <= 30
+    >>> found = Segmentation(disc, disc.astype(np.float32), disc.astype(np.int32), Micrograph(1.0 - disc, 2.0))
+    >>> file = write_rois(found, Path(tempfile.mkdtemp()) / "disc.zip")
+    >>> zipfile.ZipFile(file).namelist()
+    ['particle-0001.roi']
     """
     path = Path(path)
     if path.suffix != ".zip":
@@ -66,10 +82,27 @@ def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
     path
         The JSON file.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
     MicrographError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.imaging import Micrograph
+    >>> y, x = np.mgrid[:100, :100]
+    >>> disc = np.hypot(y - 50, x - 40) <= 30
+    >>> found = Segmentation(disc, disc.astype(np.float32), disc.astype(np.int32), Micrograph(1.0 - disc, 2.0))
+    >>> file = write_coco([found], Path(tempfile.mkdtemp()) / "discs.json")
+    >>> [particle] = json.loads(file.read_text())["annotations"]
+    >>> particle["bbox"], particle["area"] == int(disc.sum()), particle["score"]
+    ([10.0, 20.0, 61.0, 61.0], True, 1.0)
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -117,10 +150,28 @@ def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
     path
         A name that ends in ``.hspy``.
 
+    Returns
+    -------
+    Path
+        The file.
+
     Raises
     ------
     MicrographError
         If the name ends otherwise, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.imaging import Micrograph
+    >>> y, x = np.mgrid[:100, :100]
+    >>> disc = np.hypot(y - 50, x - 40) <= 30
+    >>> found = Segmentation(disc, disc.astype(np.float32), disc.astype(np.int32), Micrograph(1.0 - disc, 2.0))
+    >>> file = write_hyperspy(found, Path(tempfile.mkdtemp()) / "disc.hspy")
+    >>> from rsciio.hspy import file_reader
+    >>> [signal] = file_reader(file)
+    >>> signal["data"].shape, signal["metadata"]["exitwave"]["maps"]
+    ((3, 100, 100), ['micrograph', 'probability', 'instances'])
     """
     from exitwave.dataset.formats.hyperspy import signal
 

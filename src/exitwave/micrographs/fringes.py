@@ -78,6 +78,14 @@ class FringeField:
         Relative to the perfect fringes of ``vector``, rad in (−π, π], (y, x): π is half a spacing.
     vector
         (gx, gy), 1/Å.
+
+    Examples
+    --------
+    >>> phase = np.full((64, 64), np.pi / 2, np.float32)
+    >>> field = FringeField(np.ones((64, 64), np.float32), phase, vector=(0.3, 0.4))
+    >>> spacing = 1 / math.hypot(*field.vector)  # Å
+    >>> float((-field.phase / (2 * np.pi) * spacing).mean().round(3))  # displacement along the vector, Å
+    -0.5
     """
 
     amplitude: NDArray[np.float32]

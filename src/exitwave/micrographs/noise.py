@@ -46,6 +46,15 @@ class NoiseStatistics:
         NTF at the Nyquist frequency, in the best of the forms that fit.
     reason
         Why gain and dose cannot be told; empty where they can.
+
+    Examples
+    --------
+    >>> found = NoiseStatistics((4.7, 5.0, 5.4), np.array([[230.0, 250.0, 265.0]]), read_noise=0.4, transfer=0.6)
+    >>> found
+    NoiseStatistics(gain 5 [4.7, 5.4] counts per electron)
+    >>> low, value, high = found.dose[0]
+    >>> float(value), float(high - low)  # e/Å²
+    (250.0, 35.0)
     """
 
     gain: tuple[float, float, float]
@@ -63,6 +72,16 @@ class NoiseStatistics:
 
 def linear_counts(micrograph: Micrograph) -> str:
     """Return why an image's values are not in proportion to electrons, or nothing where nothing speaks against it.
+
+    Parameters
+    ----------
+    micrograph
+        The image.
+
+    Returns
+    -------
+    str
+        The reason; empty where nothing speaks against it.
 
     Examples
     --------

@@ -46,10 +46,25 @@ def save(
         Files for other programs: "imagej" (``NAME-rois.zip``), "coco" (``NAME-coco.json``), "hyperspy"
         (``NAME-maps.hspy``).
 
+    Returns
+    -------
+    list of Path
+        The files.
+
     Raises
     ------
     MicrographError
         If a file cannot be written, or an extra is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.imaging import Micrograph
+    >>> y, x = np.mgrid[:100, :100]
+    >>> disc = np.hypot(y - 50, x - 40) <= 30
+    >>> found = Segmentation(disc, disc.astype(np.float32), disc.astype(np.int32), Micrograph(1.0 - disc, 2.0))
+    >>> [file.name for file in save(found, tempfile.mkdtemp(), "disc", overlay=False)]
+    ['disc-mask.png', 'disc-instances.tif', 'disc-probability.tif', 'disc-particles.csv', 'disc-particles.parquet']
     """
     unknown = [extra for extra in extras if extra not in EXTRAS]
     if unknown:
@@ -88,11 +103,29 @@ def write_table(table: Any, path: str | Path) -> Path:
 
     CSV is for people and spreadsheets and has six significant digits, Parquet has all.
 
+    Parameters
+    ----------
+    table
+        A pandas ``DataFrame``; its index is not written.
+    path
+        A name that ends in ``.csv`` or ``.parquet``; folders that are missing are made.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    MicrographError
+        If the name ends otherwise, or the file cannot be written.
+
     Examples
     --------
     >>> import pandas as pd, tempfile
-    >>> write_table(pd.DataFrame({"a": [1]}), Path(tempfile.mkdtemp()) / "table.csv").name
-    'table.csv'
+    >>> file = write_table(pd.DataFrame({"diameter_nm": [1 / 3]}), Path(tempfile.mkdtemp()) / "table.csv")
+    >>> file.read_text().split()
+    ['diameter_nm', '0.333333']
     """
     path = Path(path)
     if path.suffix == ".csv":
@@ -103,7 +136,26 @@ def write_table(table: Any, path: str | Path) -> Path:
 
 
 def write_tiff(array: NDArray[Any], path: str | Path, pixel_size: float | None) -> Path:
-    """Write an image as TIFF with its pixel size (Å), as ImageJ reads it, whole or not at all.
+    """Write an image as TIFF with its pixel size, as ImageJ reads it, whole or not at all.
+
+    Parameters
+    ----------
+    array
+        (y, x), uint8, uint16 or float32.
+    path
+        The file; folders that are missing are made.
+    pixel_size
+        Å/px; None where it is not known.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    MicrographError
+        If the file cannot be written.
 
     Examples
     --------

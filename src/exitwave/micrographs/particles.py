@@ -42,6 +42,16 @@ def particle_table(segmentation: Segmentation) -> pd.DataFrame:
     ``touches_border`` (cut off by the image's edge, so its size is a lower bound) and ``confidence`` (mean
     probability of its pixels).
 
+    Parameters
+    ----------
+    segmentation
+        Of a micrograph with a pixel size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows in the order of the numbers in the instance map.
+
     Raises
     ------
     MicrographError

@@ -50,6 +50,17 @@ class CTFFit:
         Whether film without rings, and noise, would reach that significance less often than was allowed.
     curves
         For a picture: frequency (1/Å), measured and fitted modulation along the rings (astigmatism taken out).
+
+    Examples
+    --------
+    >>> k = np.linspace(0.1, 0.8, 50)
+    >>> found = CTFFit(
+    ...     defocus=912.0, defocus_error=4.0, astigmatism=60.0, astigmatism_error=5.0, azimuth=31.0, modulation=0.4,
+    ...     significance=220.0, visible=True, curves=(k, np.cos(k), np.cos(k)))
+    >>> found
+    CTFFit(defocus 912 ± 4 Å, astigmatism 60 ± 5 Å at 31°)
+    >>> len(found.show().axes[0].lines)
+    2
     """
 
     defocus: float

@@ -30,7 +30,19 @@ _LEARNT = 0.5  # correlation with the distance to the mask's outline, or share o
 
 
 class Predictor(Protocol):
-    """What segments: a network, or anything that gives every pixel a probability of being particle."""
+    """What segments: a network, or anything that gives every pixel a probability of being particle.
+
+    Examples
+    --------
+    >>> class Dark:
+    ...     def predict(self, array, pixel_size):
+    ...         return (array < 50).astype(np.float32)
+    >>> dark: Predictor = Dark()
+    >>> y, x = np.mgrid[:64, :64]
+    >>> image = Micrograph(np.where(np.hypot(y - 30, x - 30) < 12, 10.0, 100.0), pixel_size=1.0)
+    >>> len(segment(image, dark))
+    1
+    """
 
     def predict(self, array: NDArray[np.float32], pixel_size: float) -> ArrayLike:
         """Return probabilities, shape (y, x) of ``array``, for an image of ``pixel_size`` Å/px."""
@@ -56,6 +68,16 @@ class Segmentation:
         pixel to its particle's outline, Å), "thickness" (Å), "spread" (where the networks of an ensemble disagree).
     unfamiliar
         In what the micrograph lies outside of what the network learnt from, one sentence each.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:100, :100]
+    >>> disc = np.hypot(y - 50, x - 40) <= 30
+    >>> found = Segmentation(disc, disc.astype(np.float32), disc.astype(np.int32), Micrograph(1.0 - disc, 2.0))
+    >>> found
+    Segmentation(image: 1 particle, 28.2% of 100 × 100 px)
+    >>> found.particles()["equivalent_diameter_nm"].round(1).tolist()
+    [12.0]
     """
 
     mask: NDArray[np.bool_]

@@ -62,6 +62,16 @@ class LogNormal:
 def fit_lognormal(sizes: ArrayLike) -> LogNormal:
     """Return the log-normal law of greatest likelihood (standard deviation with n − 1).
 
+    Parameters
+    ----------
+    sizes
+        Numbers above 0, any shape.
+
+    Returns
+    -------
+    LogNormal
+        The law; its median is in the unit of the sizes.
+
     Raises
     ------
     MicrographError

@@ -33,6 +33,14 @@ class StrainField:
         Degrees, (y, x), from the x axis to the y axis.
     weight
         Amplitude of the weaker fringes over its maximum, (y, x): where it is small there is no lattice to measure.
+
+    Examples
+    --------
+    >>> none = np.zeros((32, 32), np.float32)
+    >>> field = StrainField(xx=none + 0.01, yy=none - 0.01, xy=none, rotation=none + 1, weight=none + 1)
+    >>> dilation = field.xx + field.yy
+    >>> float(dilation.max()), [axes.get_title() for axes in field.show().axes[:4]]
+    (0.0, ['εxx', 'εyy', 'εxy', 'rotation (°)'])
     """
 
     xx: _Map

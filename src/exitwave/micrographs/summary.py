@@ -21,7 +21,20 @@ __all__ = ["Estimate", "summarise"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval; the ends are NaN where there is nothing to tell a spread from."""
+    """A number with its interval.
+
+    Parameters
+    ----------
+    value
+        The number.
+    low, high
+        Ends of the interval; NaN where there is nothing to tell a spread from.
+
+    Examples
+    --------
+    >>> print(Estimate(4.1234, low=3.9, high=4.35))
+    4.123 [3.9, 4.35]
+    """
 
     value: float
     low: float

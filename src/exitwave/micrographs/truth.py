@@ -60,6 +60,16 @@ def agglomerates(count: int = 40, per_structure: int = 2, *, seed: int, **sectio
     **sections
         Keys of its sections in place of what is there, as in ``scattering={"sampling": 0.4}``.
 
+    Returns
+    -------
+    Recipe
+        With the rules ``instances`` (three layers) and ``lattice``.
+
+    Raises
+    ------
+    SpecError
+        If a key or a number is not allowed.
+
     Examples
     --------
     >>> agglomerates(8, seed=1).structures.family
@@ -97,6 +107,17 @@ class SizeTruth:
         particle lies mostly on; found particles that lie on none.
     table
         One row per image: image, arrangement, true, visible, found, mean_true_nm, mean_found_nm.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> truth = SizeTruth(
+    ...     mean_diameter_error=0.01, count_error=-0.05, coverage=0.9, level=0.95, groups=10, images=80,
+    ...     particles=300, visible=120, merged=4, split=2, invented=1, table=pd.DataFrame())
+    >>> truth
+    SizeTruth(mean diameter +1.0%, count -5.0% of 120 with a visible lattice, 90% of 10 intervals of 95% cover)
+    >>> truth.numbers()["coverage"]
+    0.9
     """
 
     mean_diameter_error: float
@@ -151,10 +172,29 @@ def size_truth(
     **options
         Of :func:`~exitwave.micrographs.segment`.
 
+    Returns
+    -------
+    SizeTruth
+        Over all images, and over groups of them.
+
     Raises
     ------
     MicrographError
         If the data set lacks a rule or has fewer images than one group.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from exitwave.dataset import generate
+    >>> where = {"field": 44, "arrangement": "raft", "position": [22, 22], "film": None}
+    >>> particles = {"particles": {"material": "Au", "count": 2, "radius": 7}}
+    >>> recipe = agglomerates(2, 1, seed=1, structures=where | particles, scattering={"sampling": 0.5})
+    >>> class Blind:
+    ...     def predict(self, array, pixel_size):
+    ...         return np.zeros_like(array)
+    >>> truth = size_truth(Blind(), generate(recipe, tempfile.mkdtemp()), seed=1, per_group=2)
+    >>> truth.images, truth.particles, truth.count_error, truth.coverage
+    (2, 4, -1.0, 0.0)
     """
     import pandas as pd
 

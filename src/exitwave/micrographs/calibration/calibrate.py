@@ -67,6 +67,16 @@ class Calibration:
         What a reader should know: numbers that these micrographs cannot tell, and why.
     left_out
         Micrographs that had no part, and why.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> prior, none = Recipe.read("gold-on-carbon"), pd.DataFrame()
+    >>> columns = ["micrograph", "parameter", "low", "value", "high", "share"]
+    >>> estimates = pd.DataFrame([("one", "images.dose", 380.0, 400.0, 420.0, 0.04)], columns=columns)
+    >>> distances = {"before": 2.1, "after": 0.3, "between micrographs": 0.2}
+    >>> Calibration(prior, estimates, distances, none, none, none, none, (), Path("calibration"))
+    Calibration(1 numbers, distance 2.10 before and 0.30 after)
     """
 
     recipe: Recipe
@@ -139,11 +149,29 @@ def calibrate(
     workers, device, progress
         As in :func:`~exitwave.dataset.generate`.
 
+    Returns
+    -------
+    Calibration
+        The recipe, the estimates behind it, and what was measured without simulation.
+
     Raises
     ------
     MicrographError
         If there are no micrographs, one has no pixel size, all fields are too small (single small ones are left
         out), a number is impossible, or the recipe draws nothing.
+
+    Source
+    ------
+    M. Deistler, P. J. Goncalves & J. H. Macke, Advances in Neural Information Processing Systems 35 (2022).
+
+    Examples
+    --------
+    >>> from exitwave.micrographs import labelled_pairs
+    >>> micrographs, prior = [pair.micrograph for pair in labelled_pairs()], Recipe.read("gold-on-carbon")
+    >>> found = calibrate(micrographs, prior, "calibration", seed=1)  # doctest: +SKIP
+    >>> calibrate(micrographs, prior, "calibration", seed=1, structures=4)
+    Traceback (most recent call last):
+    exitwave.core.errors.MicrographError: structures is 4; calibration needs 8 or more.
     """
     if not micrographs:
         raise MicrographError("there are no micrographs to calibrate with; give one or more.")
