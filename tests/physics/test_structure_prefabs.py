@@ -120,6 +120,8 @@ def test_polyhedra_have_the_size_asked_for_and_lose_their_corners():
     gold = faceted("Au", 12)
     moved = uneven(gold, 0.1 * Stream(1).generator().standard_normal(14))
     assert moved.region.volume == pytest.approx(volume)
+    with pytest.raises(StructureError, match="the size is -5; a radius in Å"):
+        tetrahedron("Au", -5)
     with pytest.raises(StructureError, match="14 facets"):
         uneven(gold, [0.1])
     with pytest.raises(StructureError, match="share of"):

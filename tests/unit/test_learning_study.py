@@ -231,13 +231,22 @@ def test_scores_that_no_image_counts_for_are_no_zeros():
     study = Study(data="x", seeds=[1, 2], conditions={"a": {}, "b": {}})
     scores = {("a", 1): 0.5, ("a", 2): None, ("b", 1): None, ("b", 2): None}
     table = pd.DataFrame(
-        {"condition": name, "seed": seed, "images": "real", "mean_image_f1": value, "failed": False}
+        {
+            "condition": name,
+            "seed": seed,
+            "images": "real",
+            "mean_image_f1": value,
+            "particle_f1": value,
+            "failed": False,
+        }
         for (name, seed), value in scores.items()
     )
     result = StudyResult(table, study)
     summary = result.summary("mean_image_f1").set_index("condition")
     assert summary["median"]["a"] == 0.5
     assert summary["runs"]["a"] == 2
+    for score in ("mean_image_f1", "particle_f1"):  # nothing is known of single images
+        assert result.summary(score)[["low", "high"]].isna().all().all()
     assert np.isnan(summary["median"]["b"])
     result.show("mean_image_f1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -30,6 +31,27 @@ def test_the_examples_of(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for example in doctest.DocTestFinder().find(importlib.import_module(name), name):
         runner.run(example, compileflags=0, out=report.append)  # as a user types it: no __future__ of the module
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+PACKAGES = [
+    "exitwave", "exitwave.core", "exitwave.structure", "exitwave.structure.analysis", "exitwave.structure.generators",
+    "exitwave.structure.prefabs", "exitwave.structure.regions", "exitwave.scattering", "exitwave.imaging",
+    "exitwave.labels", "exitwave.dataset", "exitwave.dataset.formats", "exitwave.learning", "exitwave.micrographs",
+    "exitwave.micrographs.calibration", "exitwave.demo",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_public_name_has_an_example(name: str) -> None:
+    package = importlib.import_module(name)
+    public = [getattr(package, one) for one in package.__all__]
+    told = [
+        one
+        for one in public
+        if inspect.isfunction(one) or (inspect.isclass(one) and not issubclass(one, Exception))
+    ]  # fmt: skip
+    assert told
+    assert not [one.__name__ for one in told if ">>>" not in (one.__doc__ or "")]
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in MANUAL.glob("*.rst")))

@@ -77,13 +77,13 @@ def image_sums(found: NDArray[np.float32], truth: NDArray[np.bool_], threshold: 
 def _pooled(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     hit, false, missed = (sums[..., index].sum(axis=-1) for index in range(3))
     total = 2 * hit + false + missed
-    return np.asarray(np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0))
+    return np.asarray(np.where(total == 0, 1.0, 2 * hit / np.maximum(total, 1)))
 
 
 def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     hit, false, missed, pixels = (sums[..., index] for index in (0, 1, 2, 5))
     total = 2 * hit + false + missed
-    single = np.where(total > 0, 2 * hit / np.maximum(total, 1), 1.0)
+    single = np.where(total == 0, 1.0, 2 * hit / np.maximum(total, 1))
     counted = pixels > LEAST_PIXELS
     number = counted.sum(axis=-1)
     mean = np.where(counted, single, 0.0).sum(axis=-1) / np.maximum(number, 1)

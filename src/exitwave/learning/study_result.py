@@ -258,12 +258,12 @@ class StudyResult:
         ]
 
     def _sums(self, condition: str, images: str) -> list[Sums]:
-        """Return the sums of every seed's network; NaN, and so no interval, where they are not known."""
+        """Return the sums of every seed's network; NaN, and so no interval, where those of one are not known."""
         rows = self.table[(self.table["condition"] == condition) & (self.table["images"] == images)]
-        found: list[Sums] = []
-        for seed, failed in zip(rows["seed"].tolist(), rows["failed"].tolist(), strict=True):
-            found.append(None if failed else self.sums.get((condition, seed, images), np.full((1, 9), np.nan)))
-        return found
+        worked = rows.loc[~rows["failed"].astype(bool), "seed"].tolist()
+        if any((condition, seed, images) not in self.sums for seed in worked):
+            return [np.full((1, 9), np.nan)]
+        return [self.sums[condition, seed, images] if seed in worked else None for seed in rows["seed"].tolist()]
 
     def _median_network(self, condition: str) -> Path | None:
         means = self.table[self.table["condition"] == condition].groupby("seed")["particle_f1"].mean().sort_values()

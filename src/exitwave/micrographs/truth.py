@@ -223,7 +223,7 @@ def size_truth(
         true_tables.append(table.assign(image=name))
         height, width = (n * micrograph.known_pixel_size() / 10 for n in micrograph.shape)
         images.append((name, height, width, float(result.mask.mean())))
-        arrangement = str(sample.record["structure"].get("arrangement", ""))
+        arrangement = str(sample.record.get("structure", {}).get("arrangement", ""))
         middle = [float(t.loc[~t["touches_border"], "equivalent_diameter_nm"].mean()) for t in (table, found)]
         rows.append((name, arrangement, len(table), len(seen), len(found), *middle))
         if progress is not None:

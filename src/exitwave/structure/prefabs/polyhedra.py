@@ -15,7 +15,7 @@ from exitwave.core import StructureError
 from exitwave.structure.arrays import Array
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.materials import Material
-from exitwave.structure.prefabs.shapes import Plane, as_crystal, equivalent_planes, of_volume, wulff
+from exitwave.structure.prefabs.shapes import Plane, as_crystal, equivalent_planes, of_volume, volume_of_size, wulff
 from exitwave.structure.regions import Polyhedron, Sphere
 from exitwave.structure.volumes import Volume
 
@@ -156,7 +156,7 @@ def tetrahedron(crystal: Crystal | str, radius: float, name: str = "", role: str
     crystal = as_crystal(crystal)
     normals = [crystal.normal(plane) for plane in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))]
     shape = Polyhedron(np.array(normals), np.ones(4))
-    return Volume(crystal, of_volume(shape, 4 / 3 * np.pi * radius**3), name=name, role=role)
+    return Volume(crystal, of_volume(shape, volume_of_size(crystal, radius, None)), name=name, role=role)
 
 
 def habit(material: Material) -> dict[Plane, float]:

@@ -17,7 +17,16 @@ from exitwave.structure.regions import HalfSpace, Polyhedron, Region
 from exitwave.structure.symmetry import point_group
 from exitwave.structure.volumes import Volume
 
-__all__ = ["Plane", "as_crystal", "equivalent_planes", "facets", "of_volume", "winterbottom", "wulff"]
+__all__ = [
+    "Plane",
+    "as_crystal",
+    "equivalent_planes",
+    "facets",
+    "of_volume",
+    "volume_of_size",
+    "winterbottom",
+    "wulff",
+]
 
 Plane = tuple[int, int, int]
 
@@ -94,7 +103,7 @@ def wulff(
     """
     crystal = as_crystal(crystal)
     shape = facets(crystal, energies)
-    return Volume(crystal, of_volume(shape, _size(crystal, radius, atoms)), name=name, role=role)
+    return Volume(crystal, of_volume(shape, volume_of_size(crystal, radius, atoms)), name=name, role=role)
 
 
 def winterbottom(
@@ -176,7 +185,7 @@ def _volume_of(region: Region) -> float:
     return region.volume if isinstance(region, Polyhedron) else float("nan")
 
 
-def _size(crystal: Crystal, radius: float | None, atoms: int | None) -> float:
+def volume_of_size(crystal: Crystal, radius: float | None, atoms: int | None) -> float:
     """Return the volume of a body of that radius or number of atoms, Å³."""
     if (radius is None) == (atoms is None):
         raise StructureError("the size is given by radius or by atoms; give one of the two.")
