@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import Reporter, Stream, identity
 from exitwave.core.errors import MicrographError
+from exitwave.core.words import counted
 from exitwave.dataset import Dataset, Recipe
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.calibration import measure, spacings
@@ -76,7 +77,7 @@ class Calibration:
     >>> estimates = pd.DataFrame([("one", "images.dose", 380.0, 400.0, 420.0, 0.04)], columns=columns)
     >>> distances = {"before": 2.1, "after": 0.3, "between micrographs": 0.2}
     >>> Calibration(prior, estimates, distances, none, none, none, none, (), Path("calibration"))
-    Calibration(1 numbers, distance 2.10 before and 0.30 after)
+    Calibration(1 number, distance 2.10 before and 0.30 after)
     """
 
     recipe: Recipe
@@ -94,7 +95,7 @@ class Calibration:
     def __repr__(self) -> str:
         told = int((self.estimates.groupby("parameter")["share"].median() < _TOLD).sum())
         before, after = self.distances["before"], self.distances["after"]
-        return f"Calibration({told} numbers, distance {before:.2f} before and {after:.2f} after)"
+        return f"Calibration({counted(told, 'number')}, distance {before:.2f} before and {after:.2f} after)"
 
 
 def calibrate(
