@@ -184,6 +184,12 @@ def test_images_that_no_recipe_made_are_learnt_from_and_told(dataset, tmp_path):
     assert origin["reimaged_from"]["content"] == dataset.stores[0].content()
     assert origin["images"]["dose"] == 800
     assert str(tmp_path) not in json.dumps(network.record)
+    for several, why in (
+        (again, "was not generated from one recipe"),
+        (concat([dataset, again]), "several data sets"),
+    ):
+        with pytest.raises(TrainingError, match=f"{why}.*train on stored images"):
+            train(several, seed=1, epochs=1, live=True, **SMALL)
     both = train(concat([dataset, again]), seed=1, epochs=1, **SMALL)
     first, second = both.record["data"]["origin"]
     assert first["recipe"]["seed"] == 1

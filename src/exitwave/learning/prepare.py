@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exitwave.core import Stream, TrainingError
+from exitwave.core import DatasetError, Stream, TrainingError
 from exitwave.learning.batches import Batch, Joined, Source
 from exitwave.learning.data import Catalogued, ImageData, groups_of, label_maps
 from exitwave.learning.live import Live
@@ -90,17 +90,29 @@ def live_source(
     data: ImageData, learn: NDArray[np.int64], spec: Training, rule: str, stream: Stream, device: torch.device,
     **fields: Any,
 ) -> Live:  # fmt: skip
-    """Return the live source of the structures behind the images ``learn``; ``fields`` change the imaging."""
-    for name in ("waves", "structures", "recipe"):
-        if not hasattr(data, name):
-            raise TrainingError(
-                "live training needs stored exit waves; give a data set generated with store: {waves: true}."
-            )
-    names = {name: place for place, name in enumerate(data.structures)}  # type: ignore[attr-defined]
+    """Return the live source of the structures behind the images ``learn``; ``fields`` change the imaging.
+
+    Raises
+    ------
+    TrainingError
+        If the data hold no waves, or were not made by one recipe.
+    """
+    if not (hasattr(data, "waves") and hasattr(data, "structures")):
+        raise TrainingError(
+            "live training needs stored exit waves; give a data set generated with store: {waves: true}."
+        )
+    try:
+        imaging = data.recipe.images.spec  # type: ignore[attr-defined]
+    except DatasetError as error:
+        why = str(error).rstrip(".")
+        raise TrainingError(
+            f"live training forms images of the waves of one recipe, and {why}; train on stored images (live: false, "
+            "--stored), or on the data set that holds the waves."
+        ) from None
+    names = {name: place for place, name in enumerate(data.structures)}
     groups = groups_of(data)[learn]
     chosen, first = np.unique([names[name] for name in groups.tolist()], return_index=True)
     labels, targets = label_maps(data, learn[first], rule, spec.net)
-    imaging = data.recipe.images.spec  # type: ignore[attr-defined]
     return Live(
         WaveStore(data, chosen.tolist(), device),
         labels,
