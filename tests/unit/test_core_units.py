@@ -150,4 +150,5 @@ def test_progress_tells_the_time_left() -> None:
     assert progress.rate == 2
     assert progress.remaining == 30
     assert Progress("train", done=10, total=90, elapsed=0.0).remaining is None
+    assert Progress("train", done=1, total=90, elapsed=60.0).remaining is None  # compiled
     assert Progress("train", done=10, total=90, elapsed=9.0, resumed=10).remaining is None

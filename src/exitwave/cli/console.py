@@ -84,7 +84,7 @@ class _Lines:
 def _time(state: State) -> str:
     if state.done >= state.total:
         return f"in {span(state.elapsed)}"
-    rate = f", {state.rate:.3g}/s" if state.rate else ""
+    rate = "" if state.remaining is None else f", {state.rate:.3g}/s"
     return f"{span(state.elapsed)}{rate}, {span(state.remaining)} left"
 
 

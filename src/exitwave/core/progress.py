@@ -48,8 +48,9 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds left at the present rate, or None while there is no rate."""
-        return (self.total - self.done) / self.rate if self.rate > 0 else None
+        """Seconds left at the present rate, or None while there is none: a first step alone may have compiled."""
+        known = self.rate > 0 and (self.done - self.resumed > 1 or self.done >= self.total)
+        return (self.total - self.done) / self.rate if known else None
 
 
 Reporter = Callable[[Progress], None]

@@ -126,7 +126,7 @@ def size_histogram(
     if column not in table:
         raise MicrographError(f"column is {column!r}; the table has {', '.join(map(str, table.columns))}.")
     kept = table if border or "touches_border" not in table else table[~table["touches_border"].astype(bool)]
-    sizes = kept[column].to_numpy(np.float64)
+    sizes, cut = kept[column].to_numpy(np.float64), len(table) - len(kept)
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel("equivalent diameter (nm)" if column == "equivalent_diameter_nm" else column.replace("_", " "))
@@ -140,12 +140,13 @@ def size_histogram(
         return figure
     edges = _edges(sizes)
     axes.hist(sizes, edges.tolist(), color="#7aa6c2", edgecolor="white", linewidth=0.6)
-    text = f"{counted(sizes.size, 'particle')}\nmean {sizes.mean():.2f} nm"
+    text = f"{counted(sizes.size, 'whole particle' if cut else 'particle')}\nmean {sizes.mean():.2f} nm"
     if sizes.size >= 3 and np.ptp(sizes) > 0:
         law = fit_lognormal(sizes)
         d = np.linspace(max(edges[0], 1e-3), edges[-1], 400)
         axes.plot(d, law.density(d) * sizes.size * (edges[1] - edges[0]), color="#b3492e", linewidth=1.6)
         text += f" ± {sizes.std(ddof=1):.2f} nm\nlog-normal: median {law.median:.2f} nm, σ {law.sigma:.2f}"
+    text += f"\ncut off by the border: {cut}" if cut else ""
     axes.text(0.98, 0.97, text, ha="right", va="top", transform=axes.transAxes, fontsize=9)
     axes.margins(y=0.25)
     return figure
