@@ -171,6 +171,8 @@ def test_numbers_of_images_and_structures_follow_the_scale_in_figures():
     assert [one.place for one in Study.read("fig4a-size").at("small").conditions.values()] == [64, 256, 1024, 4000]
     with pytest.raises(SpecError, match="at is images, which the condition does not limit; give its images"):
         Condition(at="images")
+    with pytest.raises(SpecError, match="at is imgs; a place on the axis is a number, or images or structures"):
+        Condition(at="imgs")
 
 
 def test_the_paper_uses_37376_images_in_all():

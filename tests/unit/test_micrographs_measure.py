@@ -37,6 +37,15 @@ def test_a_material_that_explains_no_more_than_chance_does_not_speak() -> None:
     assert not measured_spacings(peaks([0.9450]), ["Fe3O4", "CdSe"]).empty
 
 
+def test_many_peaks_from_anywhere_tell_of_no_material() -> None:
+    names = ["Au", "Pt", "CdSe", "Fe3O4"]
+    told = 0
+    for seed in range(4):
+        anywhere = np.exp(np.random.default_rng(seed + 1).uniform(np.log(0.9), np.log(4.5), 40))
+        told += telling(measured_spacings(peaks(anywhere.tolist()), names))["material"].nunique()
+    assert told <= 1  # of 16
+
+
 def test_a_wrong_pixel_size_shows_in_all_spacings_alike() -> None:
     """Gold at 4.5 % too small pixels: planes are told from each other, 400 not taken for 331."""
     measured = peaks([0.957 * d for d in (*GOLD, 1.0196)])

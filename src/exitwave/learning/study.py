@@ -126,6 +126,13 @@ class Condition(Spec):
     def _one_or_several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("at", mode="before")
+    @classmethod
+    def _known_place(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("images", "structures"):
+            raise SpecError(f"at is {value}; a place on the axis is a number, or images or structures for theirs.")
+        return value
+
     @model_validator(mode="after")
     def _placed(self) -> Self:
         if self.at is not None and self.place is None:

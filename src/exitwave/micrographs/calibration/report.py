@@ -85,7 +85,7 @@ def write_report(
         Section(
             "Lattice spacings",
             "Medians over the strong peaks of all micrographs (Å). A deviation that all planes share is the pixel "
-            "size's. A material that explains fewer than three peaks beyond chance is hardly there.",
+            "size's. A material below 3 in significance explains no more than chance can.",
             rows=result.spacings.to_dict("records"),
         ),
         Section("Lattice peaks", rows=result.lattice.head(40).to_dict("records")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +23,11 @@ __all__ = ["crystals", "measured_spacings", "peaks_of", "pixel_note", "telling",
 _Array = NDArray[np.float64]
 
 _STRETCHED = 0.06  # how far the pixel size may be off
+_SCALES = np.linspace(1 - _STRETCHED, 1 + _STRETCHED, 61)
 _MET = 0.015  # how far a spacing may be from a crystal's at the right pixel size, where materials are compared
 _NEAR = 0.025  # and where spacings are measured
-_TELLING = 3.0  # peaks beyond chance: of a dozen materials, some explain two of a handful
+_TELLING = 3.0  # standard deviations above chance: a dozen materials are looked at
+_DRAWS = 60
 _STRONG = 25.0  # peaks over their ring's mean that have a say
 
 
@@ -74,7 +77,8 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
     wrong pixel size stretches all spacings alike. Every peak then belongs to the plane whose stretched spacing is
     nearest, within 2.5 %; ``spacing`` is the median of these and ``error`` its standard error from their scatter
     (:math:`1.25\,s/\sqrt n`, at least that of one in a hundred over their number); ``deviation`` is relative to the
-    ``tabulated`` one; ``beyond_chance`` is how many more peaks the material explains than spacings drawn anywhere.
+    ``tabulated`` one; ``significance`` is how far the material explains more peaks than it does of as many spacings
+    drawn anywhere, its best pixel size searched for alike, in standard deviations of such draws.
 
     Parameters
     ----------
@@ -91,6 +95,7 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
         planes = plane_spacings(name, 0.85)
         d = np.array([spacing for _, spacing in planes])
         scale, beyond = _explained(strong, d)
+        significance = _significance(beyond, strong.size, d)
         off = strong[:, None] / (scale * d) - 1
         nearest = np.abs(off).argmin(axis=1) if strong.size else np.zeros(0, int)
         for index, (plane, spacing) in enumerate(planes):
@@ -102,16 +107,16 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
                     {
                         "material": name, "plane": plane, "tabulated": spacing, "spacing": middle,
                         "error": scatter / math.sqrt(mine.size), "deviation": middle / spacing - 1,
-                        "peaks": int(mine.size), "scale": scale, "beyond_chance": beyond,
+                        "peaks": int(mine.size), "scale": scale, "significance": significance,
                     }
                 )  # fmt: skip
-    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale", "beyond_chance"]
+    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale", "significance"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def telling(spacings: pd.DataFrame) -> pd.DataFrame:
-    """Return the spacings of those materials that explain three peaks more than chance would, or more."""
-    return spacings[spacings["beyond_chance"] >= _TELLING]
+    """Return the spacings of those materials that explain more peaks than chance can."""
+    return spacings[spacings["significance"] >= _TELLING]
 
 
 def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
@@ -138,18 +143,30 @@ def _strong(peaks: pd.DataFrame) -> _Array:
     return peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
 
 
+def _significance(beyond: float, count: int, planes: _Array) -> float:
+    """Return how many standard deviations lie between what is explained and what of random spacings is."""
+    draws = np.exp(np.random.default_rng(0).uniform(math.log(0.9), math.log(4.5), (_DRAWS, count)))
+    chance = np.array([_explained(one, planes)[1] for one in draws])
+    return float((beyond - chance.mean()) / max(chance.std(), 0.5)) if count else 0.0
+
+
+@cache
+def _by_chance(planes: tuple[float, ...]) -> _Array:
+    """Return the share of all spacings that planes meet, at every scale."""
+    anywhere = np.geomspace(0.9, 4.5, 2000)[:, None]
+    return np.array(
+        [(np.abs(anywhere / (scale * np.array(planes)) - 1).min(axis=1) < _MET).mean() for scale in _SCALES]
+    )
+
+
 def _explained(spacings: _Array, planes: _Array) -> tuple[float, float]:
     """Return the scale at which planes explain most spacings, and how many more than by chance.
 
     One where none explains two more than the scale of one does: the pixel size is believed until it is contradicted.
     """
-    anywhere = np.geomspace(0.9, 4.5, 2000)
-    scales = np.linspace(1 - _STRETCHED, 1 + _STRETCHED, 61)
-    counts = []
-    for scale in scales:
-        met, chance = (np.abs(one[:, None] / (scale * planes) - 1).min(axis=1) < _MET for one in (spacings, anywhere))
-        counts.append(float(met.sum() - spacings.size * chance.mean()))
-    found = np.array(counts)
+    scales = _SCALES
+    met = np.array([np.abs(spacings[:, None] / (scale * planes) - 1).min(axis=1) < _MET for scale in scales])
+    found = met.sum(axis=1) - spacings.size * _by_chance(tuple(planes.tolist()))
     plain = len(scales) // 2
     if found.max() < found[plain] + 2:
         return 1.0, max(0.0, float(found[plain]))

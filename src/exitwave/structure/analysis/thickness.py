@@ -22,7 +22,8 @@ def thickness_map(structure: Structure, sampling: float = 0.5, *, blur: float = 
 
     over the atoms of every object, with :math:`\Omega_o` the volume per atom within it, measured from the atoms
     themselves, and :math:`G_s` a Gaussian that is periodic where the cell is. Integrated over the field it is the
-    volume of the material.
+    volume of the material: within 3 % for balls of 8 Å radius and more, too much for walls thinner than 8 Å and for
+    fewer than some 30 atoms, which have no inside to measure.
 
     Parameters
     ----------
@@ -102,6 +103,7 @@ def _volume_per_atom(structure: Structure) -> float:
     places, _ = with_images(structure.positions, structure.cell, structure.pbc, reach)
     chosen = np.unique(np.linspace(0, len(structure) - 1, SAMPLE).astype(np.int64))
     # beside the atoms, at which the density is not that of the material: each sees itself and its hole
+    # (of few atoms, all places beside them would be outside)
     beside = np.random.default_rng(0).normal(scale=1.5 if len(structure) > 50 else 0.0, size=(len(chosen), 3))
     points = structure.positions[chosen] + beside
     pairs = cKDTree(points).sparse_distance_matrix(cKDTree(places), reach, output_type="ndarray")

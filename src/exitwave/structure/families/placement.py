@@ -14,7 +14,7 @@ from exitwave.core import Stream, StructureError
 __all__ = ["NoPlaceError", "place_spheres", "placed", "until_placed"]
 
 TRIES, RESTARTS = 500, 40
-DRAWS = 10
+DRAWS = 5
 
 FamilyT = TypeVar("FamilyT")
 
@@ -131,9 +131,10 @@ def placed(
 
 
 def until_placed(draw: Callable[[FamilyT, Stream], FamilyT]) -> Callable[[FamilyT, Stream], FamilyT]:
-    """Let a family whose particles find no place be drawn again, ten times in all, as its numbers may be others then.
+    """Let a family whose particles find no place be drawn again, five times in all: its numbers may be others then.
 
-    What is drawn has the distributions that were asked for, given that there is room.
+    What is drawn has the distributions that were asked for, given that there is room: crowded draws are rarer than
+    asked. Where the numbers come out the same again, no further draw is tried.
     """
 
     @wraps(draw)
@@ -143,6 +144,8 @@ def until_placed(draw: Callable[[FamilyT, Stream], FamilyT]) -> Callable[[Family
             try:
                 return draw(self, stream / "again" / attempt if attempt else stream)
             except NoPlaceError as error:
+                if failed is not None and str(error) == str(failed):
+                    break
                 failed = failed or error
         assert failed is not None
         raise failed
