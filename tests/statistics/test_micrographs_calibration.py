@@ -128,7 +128,7 @@ def test_run_again_it_computes_nothing_anew(session, images, home, monkeypatch):
 
     monkeypatch.setattr(MODULE, "QuantileRegression", never)
     monkeypatch.setattr("exitwave.dataset.work.make_structure", never)
-    monkeypatch.setattr(MODULE, "_write", lambda *_: None)
+    monkeypatch.setattr(MODULE, "write_result", lambda *_: None)
     again = calibrate(images, Recipe.from_yaml(PRIOR), home / "result", **HOW)
     assert again.recipe == session.recipe
     assert again.estimates.equals(session.estimates)

@@ -260,7 +260,9 @@ def test_the_histogram_counts_whole_particles() -> None:
     table = pd.DataFrame(
         {"equivalent_diameter_nm": [3.0, 4.0, 5.0, 9.0], "touches_border": [False, False, False, True]}
     )
-    assert "3 particles" in size_histogram(table).axes[0].texts[0].get_text()
+    of_whole = size_histogram(table).axes[0].texts[0].get_text()
+    assert of_whole.startswith("3 whole particles")
+    assert of_whole.endswith("cut off by the border: 1")
     assert "4 particles" in size_histogram(table, border=True).axes[0].texts[0].get_text()
     for few in ([4.0], [4.0, 4.0, 4.0]):
         size_histogram(pd.DataFrame({"equivalent_diameter_nm": few}))

@@ -97,18 +97,18 @@ def live_source(
     TrainingError
         If the data hold no waves, or were not made by one recipe.
     """
-    if not (hasattr(data, "waves") and hasattr(data, "structures")):
-        raise TrainingError(
-            "live training needs stored exit waves; give a data set generated with store: {waves: true}."
-        )
     try:
-        imaging = data.recipe.images.spec  # type: ignore[attr-defined]
+        recipe = getattr(data, "recipe", None)
     except DatasetError as error:
         why = str(error).rstrip(".")
         raise TrainingError(
             f"live training forms images of the waves of one recipe, and {why}; train on stored images (live: false, "
             "--stored), or on the data set that holds the waves."
         ) from None
+    if recipe is None or not (hasattr(data, "waves") and hasattr(data, "structures")):
+        raise TrainingError(
+            "live training needs stored exit waves; give a data set generated with store: {waves: true}."
+        )
     names = {name: place for place, name in enumerate(data.structures)}
     groups = groups_of(data)[learn]
     chosen, first = np.unique([names[name] for name in groups.tolist()], return_index=True)
@@ -116,7 +116,7 @@ def live_source(
     return Live(
         WaveStore(data, chosen.tolist(), device),
         labels,
-        imaging.replace(**fields) if fields else imaging,
+        recipe.images.spec.replace(**fields) if fields else recipe.images.spec,
         spec.crops,
         stream,
         images_per_epoch=spec.images_per_epoch or len(learn),

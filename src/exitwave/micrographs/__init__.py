@@ -30,7 +30,7 @@ _HOMES = {
     "calibrate": "calibration",
     "example_files": "examples",
     "fill_missing": "clean",
-    "find_micrographs": "batch",
+    "find_micrographs": "finding",
     "fit_ctf": "rings",
     "fit_lognormal": "sizes",
     "flatten": "clean",
@@ -46,7 +46,7 @@ _HOMES = {
     "particle_table": "particles",
     "plane_spacings": "lattice",
     "read": "files",
-    "read_all": "batch",
+    "read_all": "finding",
     "remove_outliers": "clean",
     "save": "outputs",
     "segment": "segmentation",
@@ -120,12 +120,13 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
 
 if TYPE_CHECKING:
     from exitwave.micrographs.adapt import Adapted, adapt
-    from exitwave.micrographs.batch import Batch, find_micrographs, read_all, segment_folder
+    from exitwave.micrographs.batch import Batch, segment_folder
     from exitwave.micrographs.calibration import Calibration, calibrate
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
     from exitwave.micrographs.exports import write_coco, write_hyperspy, write_rois
     from exitwave.micrographs.files import CalibrationWarning, frames, read
+    from exitwave.micrographs.finding import find_micrographs, read_all
     from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate
     from exitwave.micrographs.lattice import lattice_peaks, plane_spacings

@@ -11,8 +11,9 @@ from typing import Any
 from exitwave.core import Reporter
 from exitwave.dataset import Recipe, generate
 from exitwave.learning import Network, Training, train
-from exitwave.micrographs.batch import Batch, find_micrographs, read_all, segment_folder
+from exitwave.micrographs.batch import Batch, segment_folder
 from exitwave.micrographs.calibration import Calibration, calibrate
+from exitwave.micrographs.finding import find_micrographs, read_all
 
 __all__ = ["Adapted", "adapt"]
 

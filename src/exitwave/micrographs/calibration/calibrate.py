@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,89 +12,23 @@ from numpy.typing import NDArray
 
 from exitwave.core import Reporter, Stream, identity
 from exitwave.core.errors import MicrographError
-from exitwave.core.words import counted
 from exitwave.dataset import Dataset, Recipe
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.calibration import measure, spacings
 from exitwave.micrographs.calibration.features import common_grid, energy_distance, tiles, too_small
 from exitwave.micrographs.calibration.parameters import Parameter, narrowed, parameters, truncated
 from exitwave.micrographs.calibration.quantiles import QuantileRegression
+from exitwave.micrographs.calibration.result import TOLD, Calibration, write_result
 from exitwave.micrographs.calibration.simulate import Look, Simulated, described, place_of, simulate, sized, stored
 from exitwave.micrographs.noise import linear_counts
-from exitwave.micrographs.rings import CTFFit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["calibrate"]
 
-_TOLD = 0.85  # an interval wider than this share of the prior says too little to change it
 _OTHER_PIXELS = 0.1  # relative difference from which a camera's numbers mean another camera
 _ALIKE = 0.999  # share of the simulated images that are as near to others as a familiar micrograph is
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """What unlabelled micrographs say of how they were taken.
-
-    Parameters
-    ----------
-    recipe
-        The recipe whose images match them.
-    estimates
-        One row per micrograph and number of the prior recipe: micrograph, parameter, low, value, high (the ends of
-        the 90 % interval and the median), and share, the interval's width as a share of the prior: near 1 says
-        nothing.
-    distances
-        Energy distance of the micrographs' features from those of images of the prior recipe ("before") and of the
-        calibrated one ("after"), and of two halves of the micrographs from each other ("between micrographs").
-    rings
-        Defocus and astigmatism of every micrograph from its Thon rings, where these are visible
-        (:func:`~exitwave.micrographs.fit_ctf`). The recipe's defocus counts from the exit face of the cell, that of
-        the rings from the middle of the film.
-    noise
-        Gain and dose of every micrograph from its noise (:func:`~exitwave.micrographs.noise_statistics`), or why they
-        cannot be told.
-    lattice
-        Lattice peaks that stand out of the micrographs' spectra, with candidates among the materials.
-    spacings
-        The materials' lattice spacings as the micrographs show them.
-    strange
-        Micrographs that no image of the prior recipe resembles; the recipe should be widened for these.
-    folder
-        Where the data sets and the report are.
-    notes
-        What a reader should know: numbers that these micrographs cannot tell, and why.
-    left_out
-        Micrographs that had no part, and why.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> prior, none = Recipe.read("gold-on-carbon"), pd.DataFrame()
-    >>> columns = ["micrograph", "parameter", "low", "value", "high", "share"]
-    >>> estimates = pd.DataFrame([("one", "images.dose", 380.0, 400.0, 420.0, 0.04)], columns=columns)
-    >>> distances = {"before": 2.1, "after": 0.3, "between micrographs": 0.2}
-    >>> Calibration(prior, estimates, distances, none, none, none, none, (), Path("calibration"))
-    Calibration(1 number, distance 2.10 before and 0.30 after)
-    """
-
-    recipe: Recipe
-    estimates: pd.DataFrame
-    distances: dict[str, float]
-    rings: pd.DataFrame
-    noise: pd.DataFrame
-    lattice: pd.DataFrame
-    spacings: pd.DataFrame
-    strange: tuple[str, ...]
-    folder: Path
-    notes: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        told = int((self.estimates.groupby("parameter")["share"].median() < _TOLD).sum())
-        before, after = self.distances["before"], self.distances["after"]
-        return f"Calibration({counted(told, 'number')}, distance {before:.2f} before and {after:.2f} after)"
 
 
 def calibrate(
@@ -212,7 +145,7 @@ def calibrate(
     peaks = spacings.peaks_of(kept, list(materials) or spacings.crystals(recipe))
     estimates = _table(kept, found, intervals)
     width = np.median(intervals[:, 2] - intervals[:, 0], axis=0)
-    told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < _TOLD}
+    told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < TOLD}
     calibrated = spacings.with_material(narrowed(recipe, found, told, seed), peaks)
     last = sized(calibrated, max(8, structures // 4), images, (stream / "after").integer())
     after, new = simulate(last, home, "calibrated", [], look, **how)
@@ -236,7 +169,7 @@ def calibrate(
         (*notes, *filter(None, [spacings.pixel_note(peaks, names)])),
         {**(left_out or {}), **out},
     )
-    _write(result, kept, prior, after, (pixel, side), fits)
+    write_result(result, kept, prior, after, (pixel, side), fits)
     return result
 
 
@@ -309,7 +242,7 @@ def _notes(
             f"Values are not counts of electrons ({name}: {reason}{more}): gain and read-out noise cannot be told, "
             "and the dose from its share in the noise alone."
         )
-    silent = [parameter.name for parameter, one in zip(found, width, strict=True) if one >= _TOLD]
+    silent = [parameter.name for parameter, one in zip(found, width, strict=True) if one >= TOLD]
     if silent:
         notes.append(f"These micrographs do not tell {', '.join(silent)}; the prior stays.")
     return tuple(notes)
@@ -376,34 +309,3 @@ def _strange(
     usual = np.quantile(nearest, _ALIKE)
     far = [float(np.median(tree.query(rows)[0])) > usual for rows in real]
     return tuple(micrograph.name for micrograph, is_far in zip(micrographs, far, strict=True) if is_far)
-
-
-def _write(
-    result: Calibration,
-    micrographs: Sequence[Micrograph],
-    before: Dataset,
-    after: Dataset,
-    grid: tuple[float, int],
-    fits: Mapping[str, CTFFit | None],
-) -> None:
-    from exitwave.core.files import write_whole
-    from exitwave.micrographs.calibration.report import write_report
-    from exitwave.micrographs.outputs import write_table
-
-    write_whole(result.folder / "recipe.yaml", _recipe_text(result).encode(), error=MicrographError)
-    for name in ("estimates", "rings", "noise", "lattice", "spacings"):
-        write_table(getattr(result, name), result.folder / f"{name}.csv")
-    pixel, side = grid
-    real = [replace(m, array=tiles(m, pixel, side)[0], pixel_size=pixel) for m in micrographs]
-    write_report(result, real, before, after, pixel, side, fits)
-
-
-def _recipe_text(result: Calibration) -> str:
-    """Return the recipe as YAML, with the lattice spacings that say something of the material as comments above."""
-    lines = [
-        f"# {row['material']} {row['plane']}: {row['spacing']:.3f} ± {row['error']:.3f} Å "
-        f"({row['deviation']:+.1%} from the table), {row['peaks']} peaks"
-        for row in spacings.telling(result.spacings).to_dict("records")
-    ]
-    head = ["# lattice spacings in the micrographs:", *lines] if lines else []
-    return "\n".join([*head, result.recipe.to_yaml(defaults=True)])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from exitwave.dataset import Dataset
-    from exitwave.micrographs.calibration.calibrate import Calibration
+    from exitwave.micrographs.calibration.result import Calibration
 
 __all__ = ["write_report"]
 

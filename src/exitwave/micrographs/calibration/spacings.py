@@ -121,16 +121,17 @@ def telling(spacings: pd.DataFrame) -> pd.DataFrame:
 
 def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
     """Return what the spacings say against the pixel size, or nothing."""
-    best = max(
-        ((*_explained(_strong(peaks), _spacings(name)), name) for name in materials),
+    strong = _strong(peaks)
+    scale, beyond, best = max(
+        ((*_explained(strong, _spacings(name)), name) for name in materials),
         key=lambda one: (one[1], -abs(one[0] - 1)),
         default=(1.0, 0.0, ""),
     )
-    off = 1 / best[0] - 1
-    if best[1] < 2 or abs(off) < _MET / 2:
+    off = 1 / scale - 1
+    if abs(off) < _MET / 2 or _significance(beyond, strong.size, _spacings(best)) < _TELLING:
         return ""
     return (
-        f"If the particles are {best[2]}, the lattice spacings say that pixels are {abs(off):.1%} "
+        f"If the particles are {best}, the lattice spacings say that pixels are {abs(off):.1%} "
         f"{'larger' if off > 0 else 'smaller'} than stated; give --pixel-size if the files are wrong."
     )
 
@@ -182,7 +183,7 @@ def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
 
     A material is left out where it explains fewer than half as many peaks as the one that explains most, at whatever
     pixel size up to 6 % off explains most of them; peaks that it would explain by chance do not count (the planes of
-    some lie close). Where none explains two, nothing changes.
+    some lie close). Where none explains more than chance can, nothing changes.
     """
     data = recipe.to_dict()
     particles = data["structures"].get("particles")
@@ -192,8 +193,10 @@ def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
     strong = _strong(peaks)
     names = [str(name) for name in choice["choice"]]
     explained = {name: _explained(strong, _spacings(name))[1] for name in names}
-    most = max(explained.values())
-    kept = [index for index, name in enumerate(names) if most < 2 or 2 * explained[name] >= most]
+    best = max(explained, key=explained.__getitem__)
+    if _significance(explained[best], strong.size, _spacings(best)) < _TELLING:
+        return recipe
+    kept = [index for index, name in enumerate(names) if 2 * explained[name] >= explained[best]]
     if len(kept) == len(names):
         return recipe
     weights = choice.get("weights") or [1.0] * len(names)
