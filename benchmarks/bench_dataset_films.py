@@ -13,7 +13,7 @@ import pytest
 from _pytest.capture import CaptureFixture
 
 from exitwave.dataset import Recipe
-from exitwave.dataset.films import forget_films
+from exitwave.dataset.kept_films import forget_films
 from exitwave.dataset.samples import one_thread
 from exitwave.dataset.work import make_structure
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from exitwave.cli.app import app
 from exitwave.core import SpecError, StructureError
-from exitwave.dataset import Dataset, Recipe, doctor, films, generate, leakage, plan, render
+from exitwave.dataset import Dataset, Recipe, doctor, films, generate, kept_films, leakage, plan, render
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.checks import Verdict, geometry
 from exitwave.dataset.distributions import drawn_values
@@ -33,6 +33,7 @@ from exitwave.dataset.schema import recipe_schema
 from exitwave.scattering import scatter
 from exitwave.scattering.memory import ScatteringMemoryError
 from exitwave.scattering.session import make_grids
+from exitwave.scattering.shifts import moved_positions
 from exitwave.scattering.thermal import amplitudes, displacements
 
 RECIPE: dict[str, Any] = {
@@ -130,9 +131,9 @@ def test_the_wave_is_that_of_all_planes_and_all_atoms(index: int, finer: float |
     assert drawn.film is not None
     structure = render_structure(drawn)
     wave = render_wave(drawn, structure)
-    whole = films._film(drawn)
+    whole = kept_films._film(drawn)
     shape = make_grids((24.0, 30.0), recipe.scattering)[1].shape
-    lying = films.moved_positions(whole.positions, (30.0, 24.0), shape, drawn.film.shift, drawn.film.mirror)
+    lying = moved_positions(whole.positions, (30.0, 24.0), shape, drawn.film.shift, drawn.film.mirror)
     carbon = np.asarray(structure.numbers) == 6
     distance, owner = cKDTree(lying).query(structure.positions[carbon])
     assert 0.5 * len(whole) < carbon.sum() < len(whole)
@@ -141,7 +142,7 @@ def test_the_wave_is_that_of_all_planes_and_all_atoms(index: int, finer: float |
         moved = np.array(structure.positions)
         rms = amplitudes(whole.numbers, None)
         there = whole.positions + displacements(rms, drawn.film.stream / "thermal" / configuration)
-        moved[carbon] = films.moved_positions(there, (30.0, 24.0), shape, drawn.film.shift, drawn.film.mirror)[owner]
+        moved[carbon] = moved_positions(there, (30.0, 24.0), shape, drawn.film.shift, drawn.film.mirror)[owner]
         gold = amplitudes(structure.numbers[~carbon], None)
         moved[~carbon] += displacements(gold, drawn.stream / "thermal" / configuration)
         moved[:, :2] %= np.diag(structure.cell)[:2]
@@ -190,7 +191,7 @@ def test_structures_take_films_in_turn_each_in_its_own_way(data: Dataset) -> Non
 
 def test_a_record_alone_makes_the_same_sample_bit_for_bit(data: Dataset) -> None:
     for index in (13, 3, 7):
-        films.forget_films()
+        kept_films.forget_films()
         sample = data[index]
         again = render(json.loads(json.dumps(dict(sample.record))))
         assert np.array_equal(again.image.array, sample.image.array)
@@ -228,7 +229,7 @@ def test_processes_and_interrupted_runs_make_the_same_bytes(tmp_path: Path, data
     other.close()
     for number in (1, 3):  # the runs that made them were ended; films begin and end within them
         (tmp_path / "set" / "shards" / f"00000{number}.h5").unlink()
-        films.forget_films()
+        kept_films.forget_films()
     again = generate(RECIPE, tmp_path / "set")
     assert again.content == data.content
     again.close()
@@ -248,20 +249,20 @@ def test_threads_keep_films_of_their_own(data: Dataset) -> None:
     def waves(record: StructureRecord) -> list[torch.Tensor]:
         return [render_wave(record, render_structure(record)).array for _ in range(3)]
 
-    films.forget_films()
+    kept_films.forget_films()
     with one_thread(), ThreadPoolExecutor(2) as pool:
         found = list(pool.map(waves, records))
-        assert films.kept_bytes() > 0
+        assert kept_films.kept_bytes() > 0
     gc.collect()
-    assert films.kept_bytes() == 0  # threads that ended keep nothing
+    assert kept_films.kept_bytes() == 0  # threads that ended keep nothing
     for index, made in zip((0, 3), found, strict=True):
         assert all(torch.equal(wave, data.waves(index, atoms=False).array) for wave in made)
     with one_thread():
         waves(records[0])
-    assert films.kept_bytes() > 0
+    assert kept_films.kept_bytes() > 0
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(films.forget_films).result()
-    assert films.kept_bytes() == 0  # in no thread
+        pool.submit(kept_films.forget_films).result()
+    assert kept_films.kept_bytes() == 0  # in no thread
 
 
 @pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning", "default::UserWarning")
@@ -280,9 +281,9 @@ def test_a_dask_cluster_makes_the_same_bytes(tmp_path: Path, data: Dataset) -> N
 
 def test_a_film_is_scattered_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = []
-    real = films.FilmBank
-    monkeypatch.setattr(films, "FilmBank", lambda *given, **more: made.append(1) or real(*given, **more))
-    films.forget_films()
+    real = kept_films.FilmBank
+    monkeypatch.setattr(kept_films, "FilmBank", lambda *given, **more: made.append(1) or real(*given, **more))
+    kept_films.forget_films()
     generate(RECIPE, tmp_path / "set").close()
     assert len(made) == 3
     recipe = Recipe.parse(RECIPE)
@@ -368,7 +369,7 @@ def test_a_plan_shares_the_time_of_films(monkeypatch: pytest.MonkeyPatch) -> Non
     kept: list[int] = []
 
     def watched() -> int:
-        kept.append(films.kept_bytes())
+        kept.append(kept_films.kept_bytes())
         return kept[-1]
 
     monkeypatch.setattr(sys.modules[plan.__module__], "kept_bytes", watched)
@@ -377,7 +378,7 @@ def test_a_plan_shares_the_time_of_films(monkeypatch: pytest.MonkeyPatch) -> Non
     assert 0 < found.seconds["film"] < 0.2 * found.seconds["scatter"]
     assert len(kept) == 4
     assert found.memory > max(kept) > 0
-    assert films.kept_bytes() == 0
+    assert kept_films.kept_bytes() == 0
 
 
 def test_commands_tell_of_films(tmp_path: Path) -> None:

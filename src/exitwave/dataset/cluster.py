@@ -10,7 +10,7 @@ from typing import Any
 from exitwave.core import DatasetError, ExitwaveError
 from exitwave.dataset.executors import Event, Job, drives_device
 from exitwave.dataset.feeding import FedExecutor, Feed
-from exitwave.dataset.films import forget_films
+from exitwave.dataset.kept_films import forget_films
 from exitwave.dataset.shards import Shard, shard_name
 from exitwave.dataset.work import make_shard, structures_of_shard
 

@@ -15,7 +15,7 @@ from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.cluster import ClusterExecutor
 from exitwave.dataset.executors import Executor, InlineExecutor, Job, ProcessExecutor, drives_device
 from exitwave.dataset.feeding import FedExecutor
-from exitwave.dataset.films import forget_films
+from exitwave.dataset.kept_films import forget_films
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.shards import Shard, shard_name

@@ -15,7 +15,8 @@ import numpy as np
 
 from exitwave.core import DatasetError, SpecError, counted
 from exitwave.dataset.executors import drives_device, one_thread_environment
-from exitwave.dataset.films import forget_films, kept_bytes, times_made
+from exitwave.dataset.films import times_made
+from exitwave.dataset.kept_films import forget_films, kept_bytes
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.samples import one_thread
 from exitwave.dataset.shards import ShardWriter, shard_name

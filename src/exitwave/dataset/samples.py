@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import ExitwaveError, identity
-from exitwave.dataset.films import structure_on_film, wave_on_film
+from exitwave.dataset.kept_films import structure_on_film, wave_on_film
 from exitwave.dataset.records import ImageRecord, StructureRecord
 from exitwave.imaging import Micrograph, expose, intensities
 from exitwave.imaging.simulate import pixel_size

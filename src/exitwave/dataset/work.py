@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from exitwave.core import DatasetError, ExitwaveError, Stream, identity
-from exitwave.dataset.films import film_columns, prepare_film
+from exitwave.dataset.films import film_columns
+from exitwave.dataset.kept_films import prepare_film
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.records import (
     ImageRecord,
