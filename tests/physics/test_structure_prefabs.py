@@ -122,6 +122,8 @@ def test_polyhedra_have_the_size_asked_for_and_lose_their_corners():
     assert moved.region.volume == pytest.approx(volume)
     with pytest.raises(StructureError, match="the size is -5; a radius in Å"):
         tetrahedron("Au", -5)
+    with pytest.raises(StructureError, match="TiO2-rutile is not cubic; a tetrahedron"):
+        tetrahedron("TiO2-rutile", 12)
     with pytest.raises(StructureError, match="14 facets"):
         uneven(gold, [0.1])
     with pytest.raises(StructureError, match="share of"):

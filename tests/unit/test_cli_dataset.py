@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -59,6 +60,15 @@ def test_a_dry_run_makes_nothing(made: Path) -> None:
     assert "2 images of each structure in one session, 60 × 60 px" in text
     (made / "other.yaml").write_text(RECIPE.replace("seed: 3", "seed: 4"))
     assert exitwave("generate", made / "other.yaml", made / "data", "--dry-run", code=1) == ""  # main() says it
+
+
+def test_a_few_structures_of_a_recipe_are_its_first(made: Path) -> None:
+    text = exitwave("generate", made / "recipe.yaml", made / "few", "--count", 1, "--workers", 1)
+    assert "2 images of 1 structure." in text
+    with Dataset(made / "few") as few, Dataset(made / "data") as whole:
+        for index in range(len(few)):
+            assert np.array_equal(few[index].image.array, whole[index].image.array)
+    assert "1 structure, 2 images" in exitwave("plan", made / "recipe.yaml", "--count", 1, "--samples", 1, "--workers", 1)
 
 
 def test_commands_are_told_in_whole_sentences() -> None:

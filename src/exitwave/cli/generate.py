@@ -14,12 +14,15 @@ from exitwave.cli.console import console, error_console, progress_bars
 if TYPE_CHECKING:
     from exitwave.dataset import Recipe
 
-__all__ = ["command"]
+__all__ = ["command", "with_count"]
 
 
 def command(
     recipe: str = typer.Argument(help="A recipe file, or the name of a shipped recipe."),
     folder: Path = typer.Argument(help="Folder of the data set; an interrupted one is continued."),
+    count: int | None = typer.Option(
+        None, min=1, help="Structures, instead of the recipe's; the first are the same."
+    ),
     workers: int | None = typer.Option(
         None, min=1, help="Processes, one per core if not given; with a device, they build atoms ahead of it."
     ),
@@ -35,16 +38,15 @@ def command(
     from exitwave.core import cores, counted
     from exitwave.dataset import Recipe, generate
 
-    plan = Recipe.read(recipe, allow_code=allow_code)
+    plan = with_count(Recipe.read(recipe, allow_code=allow_code), count)
     if dry_run:
         _tell(plan, folder)
         return
-    count = workers or cores()
     with progress_bars() as report:
         data = generate(
             plan,
             folder,
-            workers=count,
+            workers=workers or cores(),
             device=device,
             scheduler=scheduler,
             progress=report,
@@ -57,6 +59,11 @@ def command(
         error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)
     if data.failures:
         raise typer.Exit(1)
+
+
+def with_count(recipe: Recipe, count: int | None) -> Recipe:
+    """Return a recipe with another number of structures, if one is given."""
+    return recipe if count is None else recipe.replace(structures=recipe.structures.replace(count=count))
 
 
 def _tell(plan: Recipe, folder: Path) -> None:

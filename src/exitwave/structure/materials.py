@@ -95,6 +95,12 @@ class Material:
         return abs(float(np.linalg.det(self.lattice)))
 
     @cached_property
+    def cubic(self) -> bool:
+        """Whether the axes of the cell have one length and stand at right angles, to 1e-4 of its square."""
+        square = float(self.lattice[0] @ self.lattice[0])
+        return bool(np.allclose(self.lattice @ self.lattice.T, square * np.eye(3), atol=1e-4 * square))
+
+    @cached_property
     def density(self) -> float:
         """Mass density, g/cm³."""
         return float(masses()[self.numbers].sum()) / self.volume * DALTON_PER_CUBIC_ANGSTROM

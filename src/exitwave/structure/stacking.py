@@ -111,13 +111,12 @@ def stack_of(crystal: Crystal, plane: ArrayLike) -> Stack:
     indices = vector3(plane, "plane")
     lattice, basis = crystal.material.lattice, crystal.material.basis
     a, b, c = np.linalg.norm(lattice, axis=1)
-    cubic = np.allclose(lattice @ lattice.T, a * a * np.eye(3), atol=1e-3 * a * a)
-    if cubic and (np.abs(indices) == 1).all() and _is_fcc(basis, crystal.material.numbers):
+    if crystal.material.cubic and (np.abs(indices) == 1).all() and _is_fcc(basis, crystal.material.numbers):
         step = next(v for v in _FCC if indices @ v == 1)
         motif = basis[_motif(basis, crystal.material.numbers)]
         hexagonal = False
     elif (
-        not cubic
+        not crystal.material.cubic
         and np.isclose(a, b, rtol=1e-4)
         and np.isclose(lattice[0] @ lattice[1], -a * b / 2, rtol=1e-3)
         and np.allclose(lattice[:2] @ lattice[2], 0, atol=1e-3 * a * c)

@@ -57,7 +57,7 @@ def check_shape(materials: tuple[str, ...], shapes: tuple[str, ...]) -> None:
     for shape in shapes:
         for name in materials:
             cell = material(name)
-            if shape in CUBIC and not _cubic(cell):
+            if shape in CUBIC and not cell.cubic:
                 raise SpecError(
                     f"shape is {shape} for {name}, which is not cubic; its shapes are sphere, faceted, rod and"
                     " platelet."
@@ -107,7 +107,7 @@ def shaped(crystal: Crystal, shape: str, radius: float, aspect: float) -> Body:
     if shape in TWINNED:
         return _decahedron(crystal.material, *_edges(_count(crystal.material, radius), shape == "marks_decahedron"))
     volume = 4 / 3 * np.pi * radius**3
-    cubic = _cubic(crystal.material)
+    cubic = crystal.material.cubic
     if shape == "rod":
         # half balls at the ends of a cubic one: π r² (2 a r) less what they round off
         share = 2 * np.pi * aspect - 2 / 3 * np.pi if cubic else 4 * np.sqrt(3) * aspect
@@ -124,11 +124,6 @@ def _as_large(body: Volume, volume: float) -> Volume:
     """Return a prism with the volume asked for: with four sides it is larger than with six."""
     assert isinstance(body.region, Polyhedron)
     return replace(body, region=of_volume(body.region, volume))
-
-
-def _cubic(cell: Material) -> bool:
-    square = float(cell.lattice[0] @ cell.lattice[0])
-    return bool(np.allclose(cell.lattice @ cell.lattice.T, square * np.eye(3), atol=1e-4 * square))
 
 
 def _count(cell: Material, radius: float) -> float:

@@ -155,7 +155,8 @@ def sectors(region: Region, directions: ArrayLike, centre: ArrayLike = (0.0, 0.0
     Raises
     ------
     StructureError
-        If a direction is 0 or two are the same.
+        If there are fewer than two directions, one is 0 or not finite, two are the same, or the region is not
+        bounded.
 
     Examples
     --------

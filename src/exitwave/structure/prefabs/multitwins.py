@@ -189,8 +189,7 @@ def _fcc(metal: str | Material) -> tuple[float, int]:
     cell = material(metal)
     a = float(np.linalg.norm(cell.lattice[0]))
     sites = {tuple(np.round(2 * site).astype(int) % 2) for site in cell.basis - cell.basis[0]}
-    cubic = np.allclose(cell.lattice @ cell.lattice.T, a * a * np.eye(3), atol=1e-6)
-    if not cubic or len(cell.numbers) != 4 or len(set(cell.numbers.tolist())) != 1 or len(sites) != 4:
+    if not cell.cubic or len(cell.numbers) != 4 or len(set(cell.numbers.tolist())) != 1 or len(sites) != 4:
         raise StructureError(
             f"{cell.name or 'the material'} is no fcc metal; five-fold and icosahedral particles are made of one."
         )

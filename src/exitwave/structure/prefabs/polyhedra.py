@@ -147,6 +147,11 @@ def tetrahedron(crystal: Crystal | str, radius: float, name: str = "", role: str
     crystal, radius, name, role
         As for :func:`cube`.
 
+    Raises
+    ------
+    StructureError
+        If the crystal is not cubic, or the radius is not above 0.
+
     Examples
     --------
     >>> sharp = tetrahedron("Au", 15)
@@ -154,6 +159,8 @@ def tetrahedron(crystal: Crystal | str, radius: float, name: str = "", role: str
     (4, 12)
     """
     crystal = as_crystal(crystal)
+    if not crystal.material.cubic:
+        raise StructureError(f"{crystal.material.name or 'the crystal'} is not cubic; a tetrahedron is cut from one.")
     normals = [crystal.normal(plane) for plane in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))]
     shape = Polyhedron(np.array(normals), np.ones(4))
     return Volume(crystal, of_volume(shape, volume_of_size(crystal, radius, None)), name=name, role=role)
