@@ -113,6 +113,27 @@ def test_a_knife_edge_recovers_the_transfer_function() -> None:
     np.testing.assert_allclose(found, transfer(frequency, 1.0, 0.05, 0.4, 2.5).numpy(), atol=0.02)
 
 
+@pytest.mark.parametrize("name", sorted(Detector.presets))
+def test_every_preset_spreads_waves_as_its_transfer_function_says(name: str) -> None:
+    """Whole counts must not swallow the spread, least of all where an electron is one count."""
+    drawn = Detector.named(name).draw(Stream(2))
+    camera = drawn.replace(flat_field=0, xrays=0, hot_pixels=0, dead_pixels=0, saturation=1e9)
+    number, x = 512, np.arange(512)
+    cycles = 180
+    wave = torch.from_numpy(1 + 0.4 * np.cos(2 * np.pi * cycles * x / number)).float().expand(1, number, number)
+    spec = Imaging(dose=1000.0, detector=camera)
+    counts = expose(wave.contiguous(), [spec], [Stream(8)], 0.016)[0].double().numpy()
+    seen = np.abs(np.fft.rfft(counts.mean(0)))[cycles] / np.abs(np.fft.rfft(wave[0, 0].numpy()))[cycles]
+    before, after = _transfers(
+        (number, number), camera.form, *(float(v) for v in (camera.c1, camera.c2, camera.c3, camera.c4)),
+        float(camera.aperture), float(camera.noise_flatness), camera.binning,
+    )  # fmt: skip
+    stated = np.prod([float(part[0, cycles]) for part in (before, after) if part is not None])
+    noise = (2 * 16) ** 0.5 / number / 16 * 6 / 0.2  # of 512 rows, five deviations and some
+    assert seen / (16 * float(camera.gain)) == pytest.approx(stated, abs=noise)
+    assert counts.mean() == pytest.approx(16 * float(camera.gain) + float(camera.offset), rel=0.01)
+
+
 def test_counts_saturate_and_never_wrap() -> None:
     bright = expose(torch.ones(1, 32, 32), [Imaging(dose=1e9)], [Stream(1)], 1.0)
     assert float(bright.min()) == 65535
@@ -141,8 +162,10 @@ def test_binning_is_what_adding_up_sensor_pixels_gives() -> None:
         wave = torch.from_numpy(1 + 0.5 * np.cos(2 * np.pi * cycles * x / 1024)).float()
         fine = spread(wave.expand(4, 1024), 1.0, 0.1, 0.35, 2.2, form="lorentzian")[0].numpy()
         expected = np.abs(np.fft.rfft(fine.reshape(512, 2).sum(1)))
-        signal, _ = _transfers((64, 512), "lorentzian", 1.0, 0.1, 0.35, 2.2, 0.0, 0.4, 2)
-        damping = float(signal[0, cycles // 2])
+        before, after = _transfers((64, 512), "lorentzian", 1.0, 0.1, 0.35, 2.2, 0.0, 0.4, 2)
+        assert before is not None
+        assert after is not None
+        damping = float(before[0, cycles // 2] * after[0, cycles // 2])
         ideal = np.abs(np.fft.rfft(wave[::2].numpy()))[cycles // 2] * 2
         assert expected[cycles // 2] == pytest.approx(damping * ideal, rel=2e-3)
 

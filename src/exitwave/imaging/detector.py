@@ -28,10 +28,12 @@ class Detector(Named):
     r"""A camera: transfer functions, gain, noise and range.
 
     An exposure is made in this order. With :math:`\bar n` the expected electrons per pixel and n the electrons that
-    arrived, :math:`n \sim \mathrm{Poisson}(\bar n)`,
+    are detected,
 
-    .. math:: s = \mathrm{MTF} \otimes \bar n + \mathrm{NTF} \otimes (n - \bar n), \qquad
-              \text{counts} = \mathrm{clip}\bigl(\mathrm{round}(g\,s + \text{offset} + \text{X-rays}
+    .. math:: n \sim \mathrm{Poisson}\Bigl(\frac{\mathrm{MTF}}{\mathrm{NTF}} \otimes \bar n\Bigr), \qquad
+              s = \mathrm{NTF} \otimes n,
+
+    .. math:: \text{counts} = \mathrm{clip}\bigl(\mathrm{round}(g\,s + \text{offset} + \text{X-rays}
               + r\,\mathcal N(0, 1) + \text{hot}),\ 0,\ \text{saturation}\bigr)
 
     The transfer function of one sensor pixel is, with :math:`q_N` the sensor's Nyquist frequency, one of
@@ -47,9 +49,10 @@ class Detector(Named):
 
     .. math:: \mathrm{NTF} = (1 - f)\,\mathrm{MTF} + f
 
-    Where noise passes through the same spread as signal (f = 0, the default) this is
-    :math:`s = \mathrm{MTF} \otimes n`. Stochastic scattering in a scintillator spreads noise less than signal, f > 0.
-    The noise power is :math:`g^2\,\bar n\,\mathrm{NTF}^2 + r^2` (+ 1/12 from rounding).
+    so that the signal is spread by the MTF and its noise by the NTF. Where both pass through the same spread (f = 0,
+    the default) :math:`s = \mathrm{MTF} \otimes n`. Stochastic scattering in a scintillator spreads noise less than
+    signal, f > 0; a counting camera, f = 1, counts electrons in wrong pixels. The noise power is
+    :math:`g^2\,\bar n\,\mathrm{NTF}^2 + r^2` (+ 1/12 from rounding).
 
     With binning b an image pixel adds up b × b pixels of the sensor: the image keeps its size, and the sensor's
     pixels are b times smaller than the image's. Signal is damped by the sum, noise beyond the image's Nyquist
@@ -191,14 +194,14 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
     if value["flat_field"] > 0:
         pattern = normal(shape, stream / "flat", electrons.device)
         electrons = electrons * pattern.mul_(value["flat_field"]).add_(1.0).clamp_(min=0)
-    counts = poisson(electrons, stream / "shot")
     curve = tuple(value[name] for name in ("c1", "c2", "c3", "c4", "aperture", "noise_flatness"))
     if curve[:2] != (1.0, 1.0) or value["aperture"] > 0 or value["binning"] > 1:
-        signal, noise = _transfers(shape, detector.form, *curve, int(value["binning"]))
-        spectrum = torch.fft.rfft2(counts) * noise.to(counts)
-        if signal is not noise:
-            spectrum = spectrum + torch.fft.rfft2(electrons) * (signal - noise).to(counts)
-        counts = torch.fft.irfft2(spectrum, s=shape)
+        before, after = _transfers(shape, detector.form, *curve, int(value["binning"]))
+        expected = electrons if before is None else _filtered(electrons, before).clamp_(min=0)
+        counts = poisson(expected, stream / "shot")
+        counts = counts if after is None else _filtered(counts, after)
+    else:
+        counts = poisson(electrons, stream / "shot")
     if value["gain"] != 1.0 or value["offset"] > 0:
         counts = counts.mul_(value["gain"]).add_(value["offset"])
     if value["xrays"] > 0:
@@ -215,6 +218,11 @@ def detect(electrons: torch.Tensor, detector: Detector, stream: Stream) -> torch
         dead = torch.from_numpy(_some((stream / "dead").generator(), counts.numel(), value["dead_pixels"]))
         counts.view(-1)[dead.to(counts.device)] = value["offset"]
     return counts.round_().clamp_(0.0, float(np.floor(value["saturation"])))
+
+
+def _filtered(image: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
+    result: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(image) * transfer.to(image), s=tuple(image.shape))
+    return result
 
 
 def _some(generator: np.random.Generator, pixels: int, share: float) -> NDArray[np.int64]:
@@ -239,8 +247,8 @@ def _transfers(
     aperture: float,
     flatness: float,
     binning: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the transfer of signal and of noise on the half plane of ``rfft2``, one array where they agree."""
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Return the transfers before and after electrons are drawn, on the half plane of ``rfft2``, or None."""
     rows, columns = (torch.fft.fftfreq(n, dtype=torch.float64) / binning for n in shape)
     columns = columns[: shape[1] // 2 + 1].abs()
 
@@ -252,8 +260,9 @@ def _transfers(
 
     signal, noise = sensor(rows, columns)
     if binning == 1:
-        same = signal.float()
-        return same, noise.float() if flatness else same
+        if flatness in (0.0, 1.0):
+            return (signal.float(), None) if flatness else (None, signal.float())
+        return (signal / noise).float(), noise.float()
     summed = _dirichlet(rows, binning)[:, None] * _dirichlet(columns, binning)
     power = torch.zeros_like(signal)
     for i in range(binning):
@@ -261,7 +270,8 @@ def _transfers(
             y, x = rows + i / binning, columns + j / binning
             share = _dirichlet(y, binning)[:, None] * _dirichlet(x, binning)
             power += (sensor(y, x)[1] * share) ** 2
-    return (signal * summed).float(), power.sqrt().float()
+    noise = power.sqrt()
+    return (signal * summed / noise.clamp(min=1e-12)).float(), noise.float()
 
 
 def _dirichlet(q: torch.Tensor, binning: int) -> torch.Tensor:

@@ -30,7 +30,7 @@ class Imaging(Spec):
     ----------
     defocus
         Å, positive for underfocus, counted from the exit face of the cell, where the wave is: a particle d Å before
-        it is at an underfocus of ``defocus + d``.
+        it is at an underfocus of ``defocus - d``, and in focus at ``defocus = d``.
     focal_spread
         Standard deviation of the focus during the exposure (chromatic aberration, instabilities), Å.
     focal_nodes
