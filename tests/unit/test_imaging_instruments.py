@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from math import exp, pi
 
 import numpy as np
@@ -15,12 +17,15 @@ from exitwave.imaging import (
     Aberrations,
     Conditions,
     Imaging,
+    contrast_factor,
+    expose,
     focal_spread,
     from_cartesian,
     from_haider,
     from_prismatic,
     image,
     intensities,
+    plasmon_contrast,
     to_cartesian,
     to_haider,
     to_prismatic,
@@ -38,6 +43,8 @@ FULL = Aberrations(
     **{f"phi{n}{m}": float(RNG.uniform(-170, 170)) / m for n, m in ORDERS if m},
 )
 
+PRISMATIC, OF_PRISMATIC = partial(to_prismatic, energy=300e3), partial(from_prismatic, energy=300e3)
+
 
 def phase(aberrations: Aberrations, defocus: float) -> torch.Tensor:
     rows, columns = angles((8, 10), (0.3, 0.25), 300e3)
@@ -45,7 +52,7 @@ def phase(aberrations: Aberrations, defocus: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("there", "back"), [(to_haider, from_haider), (to_cartesian, from_cartesian), (to_prismatic, from_prismatic)]
+    ("there", "back"), [(to_haider, from_haider), (to_cartesian, from_cartesian), (PRISMATIC, OF_PRISMATIC)]
 )
 def test_notations_there_and_back(there: object, back: object) -> None:
     aberrations, defocus = back(there(FULL, 73.0))  # type: ignore[operator]
@@ -73,9 +80,23 @@ def test_haiders_notation_is_its_formula() -> None:
     np.testing.assert_allclose(phase(*from_haider(given)).numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_prismatics_rows_are_phases_per_power_of_the_angle() -> None:
+    rows, columns = (axis.numpy() for axis in angles((8, 10), (0.3, 0.25), 300e3))
+    alpha, azimuth = np.hypot(rows[:, None], columns), np.arctan2(rows[:, None], columns)
+    there = to_prismatic(FULL, 73.0, energy=300e3)
+    expected = sum(s * alpha**m * np.cos(n * (azimuth - np.deg2rad(turn))) for m, n, s, turn in there)
+    np.testing.assert_allclose(phase(FULL, 73.0).numpy(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_defocus_goes_by_its_own_name() -> None:
+    for given in ({"C10": -80.0}, {"aberrations": {"C10": -80.0}}):
+        with pytest.raises(SpecError, match=r"C10 is -80\.0; it is minus the defocus, so give"):
+            Imaging.parse(given)
+
+
 @pytest.mark.parametrize(
     ("convert", "given"),
-    [(from_haider, {"Q2": 1.0}), (from_cartesian, {"C12": 1.0}), (from_prismatic, [(3, 2, 1.0, 0.0)])],
+    [(from_haider, {"Q2": 1.0}), (from_cartesian, {"C12": 1.0}), (OF_PRISMATIC, [(3, 2, 1.0, 0.0)])],
 )
 def test_unknown_aberrations_are_refused(convert: object, given: object) -> None:
     with pytest.raises(OpticsError, match="is no aberration"):
@@ -187,3 +208,22 @@ def test_draws_of_a_microscope_differ_and_repeat() -> None:
     first, second = spec.draw(Stream(1) / 0), spec.draw(Stream(1) / 1)
     assert first != second
     assert first == spec.draw(Stream(1) / 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: contrast_factor(2.0, 1.0), "share is 2.0 and background 1.0; a share is 0 to 1"),
+        (lambda: plasmon_contrast(torch.ones(2, 2), -1.0), "the contrast factor is -1.0; it is 0"),
+        (
+            lambda: expose(-torch.ones(1, 4, 4), [Imaging()], [Stream(1)], 0.04),
+            "the intensity goes down to -1; it is",
+        ),
+        (lambda: CTF.of(Imaging(), shape=(0, 3)), r"shape is \(0, 3\); it is two numbers of pixels"),
+        (lambda: from_haider({"B2": (1, 2, 3)}), r"B2 is \(1, 2, 3\); it is a length in Å, or that and an angle"),
+        (lambda: image(3, seed=1), "int is given; give an exit wave"),
+    ],
+)
+def test_what_no_optics_has_is_refused(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(OpticsError, match=said):
+        call()

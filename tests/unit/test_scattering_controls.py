@@ -339,3 +339,17 @@ def test_series_hold_atoms_that_moved_above_the_first_depth():
         last = thickness_series(atoms[[0, *range(20, 40)]], [1.05, 8.0], seed=seed, **fields)[-1]
         whole = scatter(atoms[[0, *range(20, 40)]], seed=seed, particle_wave=False, **fields)
         torch.testing.assert_close(last.array, whole.array, atol=1e-9, rtol=0)
+
+
+def test_moves_that_no_film_and_no_wave_can_make_are_refused():
+    gold = bulk("Au", cubic=True).repeat((2, 2, 2))
+    bank = FilmBank(gold, seed=1, configurations=1, **FAST)
+    with pytest.raises(ScatteringError, match="mirror is 'q'; it is"):
+        bank.film(mirror="q")
+    with pytest.raises(ScatteringError, match=r"shift is \(1\.5, 0\); it is two whole numbers"):
+        bank.film(shift=(1.5, 0))
+    with pytest.raises(ScatteringError, match="distance is nan; it is a finite number"):
+        scatter(gold, thermal=False, **FAST).propagate(float("nan"))
+    with pytest.raises(ScatteringError, match="depths is '20 Å'; give numbers in Å"):
+        thickness_series(gold, "20 Å", thermal=False, **FAST)
+    assert len(thickness_series(gold, np.float32(4), thermal=False, **FAST)) == 2

@@ -140,7 +140,7 @@ GOOD = {
         ("positions", np.zeros((2, 2)), "positions has shape"),
         ("positions", np.full((2, 3), np.nan), "not finite"),
         ("numbers", [6], "numbers has shape"),
-        ("numbers", [0, 6], "outside 1 to 103"),
+        ("numbers", [0, 6], "atom 0 has the atomic number 0; known elements are 1"),
         ("cell", np.zeros((3, 3)), "span a volume"),
         ("objects", [0, 1], "indices into them"),
         ("thermal", [np.nan, -0.1], "below 0"),

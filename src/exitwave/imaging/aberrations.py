@@ -8,8 +8,9 @@ from math import cos, pi, radians, sin
 from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import model_validator
 
-from exitwave.core import Distribution, Number, number
+from exitwave.core import Distribution, Number, SpecError, number
 from exitwave.imaging.named import Named
 from exitwave.imaging.presets import ABERRATIONS
 from exitwave.scattering.electron import wavelength
@@ -82,6 +83,13 @@ class Aberrations(Named):
     phi54: _Azimuth = 0.0
     C56: _Length = 0.0
     phi56: _Azimuth = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_focus(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "C10" in data:
+            raise SpecError(f"C10 is {data['C10']}; it is minus the defocus, so give defocus beside the aberrations.")
+        return data
 
 
 def coefficients(aberrations: Aberrations, defocus: float = 0.0) -> torch.Tensor:

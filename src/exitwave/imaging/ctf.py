@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from exitwave.core import OpticsError
 from exitwave.imaging.aberrations import angles
 from exitwave.imaging.coherence import temporal_envelope
 from exitwave.imaging.conditions import Conditions
@@ -67,7 +68,14 @@ class CTF:
             Grid of the image (y, x) and its steps in Å.
         energy
             eV.
+
+        Raises
+        ------
+        OpticsError
+            If the spec is not drawn or the grid has no pixels.
         """
+        if len(shape) != 2 or min(shape) < 1:
+            raise OpticsError(f"shape is {tuple(shape)}; it is two numbers of pixels, (y, x), of 1 or more.")
         conditions = Conditions.of([spec])
         array = transfer_function(conditions, shape, sampling, energy)[0]
         rows, columns = angles(shape, sampling, energy)

@@ -38,7 +38,7 @@ def expose(
     Raises
     ------
     OpticsError
-        If the numbers of images, specs and streams differ, or the intensity is not finite.
+        If the numbers of images, specs and streams differ, or the intensity is negative or not finite.
 
     Examples
     --------
@@ -52,6 +52,8 @@ def expose(
         raise OpticsError(
             f"there are {len(intensity)} images, {len(specs)} specs and {len(streams)} streams; give one of each."
         )
+    if intensity.numel() and float(intensity.min()) < -1e-3:  # rounding may leave some below 0
+        raise OpticsError(f"the intensity goes down to {float(intensity.min()):.3g}; it is 0 or more everywhere.")
     counts = []
     for image, spec, stream in zip(intensity, specs, streams, strict=True):
         seen = detect(image * (number(spec.dose) * pixel_area), spec.detector, stream)

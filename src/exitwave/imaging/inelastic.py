@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from exitwave.core import OpticsError
+
 __all__ = ["contrast_factor", "plasmon_contrast"]
 
 
@@ -28,6 +30,11 @@ def plasmon_contrast(intensity: torch.Tensor, factor: torch.Tensor | float) -> t
     intensity
         (..., y, x), with the mean that it had.
 
+    Raises
+    ------
+    OpticsError
+        If a factor that is a number is not within 0 to 1.
+
     Source
     ------
     L. Rangel DaCosta et al., npj Comput. Mater. 10, 165 (2024).
@@ -41,6 +48,8 @@ def plasmon_contrast(intensity: torch.Tensor, factor: torch.Tensor | float) -> t
     mean = intensity.mean(dim=(-2, -1), keepdim=True)
     if isinstance(factor, torch.Tensor):
         factor = factor[..., None, None]
+    elif not 0 <= factor <= 1:
+        raise OpticsError(f"the contrast factor is {factor}; it is 0 (no contrast) to 1 (no loss).")
     return torch.lerp(mean.expand_as(intensity), intensity, torch.as_tensor(factor).to(intensity))
 
 
@@ -61,9 +70,16 @@ def contrast_factor(share: float, background: float) -> float:
     factor
         c, 0 to 1.
 
+    Raises
+    ------
+    OpticsError
+        If the share is not within 0 to 1, or the background below 0.
+
     Examples
     --------
     >>> contrast_factor(0.5, 1.0)
     0.75
     """
+    if not (0 <= share <= 1 and background >= 0):
+        raise OpticsError(f"share is {share} and background {background}; a share is 0 to 1, a background 0 or more.")
     return 1.0 - share * background / (1.0 + background)

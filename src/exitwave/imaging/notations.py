@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import atan2, cos, degrees, hypot, pi, radians, sin
 
 from exitwave.core import OpticsError, number
 from exitwave.imaging.aberrations import ORDERS, Aberrations
+from exitwave.scattering.electron import wavelength
 
 __all__ = [
     "from_cartesian",
@@ -75,7 +76,10 @@ def from_haider(coefficients: Mapping[str, float | tuple[float, float]]) -> tupl
     fields: dict[str, float] = {}
     defocus = 0.0
     for name, value in coefficients.items():
-        size, angle = value if isinstance(value, tuple | list) else (value, 0.0)
+        parts = value if isinstance(value, tuple | list) else (value, 0.0)
+        if len(parts) != 2:
+            raise OpticsError(f"{name} is {value}; it is a length in Å, or that and an angle in degrees.")
+        size, angle = parts
         if name == "C1":
             defocus = -size
             continue
@@ -191,16 +195,18 @@ def to_cartesian(aberrations: Aberrations, defocus: float = 0.0) -> dict[str, fl
     return found
 
 
-def from_prismatic(rows: Iterable[tuple[int, int, float, float]]) -> tuple[Aberrations, float]:
-    r"""Return aberrations and defocus from Prismatic's rows (m, n, size, angle).
+def from_prismatic(rows: Iterable[tuple[int, int, float, float]], energy: float) -> tuple[Aberrations, float]:
+    r"""Return aberrations and defocus from the rows (m, n, size, angle) of Prismatic's aberration files.
 
-    :math:`\chi = \sum \frac{2\pi}{m\lambda} C_{mn} (\lambda q)^m \cos n(\varphi - \varphi_{mn})`: m is the power of
-    the angle, one more than our order, and n the symmetry.
+    :math:`\chi = \sum s_{mn} (\lambda q)^m \cos n(\varphi - \varphi_{mn})`: m is the power of the angle, one more
+    than our order, n the symmetry, and :math:`s_{mn} = 2\pi C_{m-1,n}/m\lambda`.
 
     Parameters
     ----------
     rows
-        m, n, size in Å, azimuth in degrees.
+        m, n, size in rad, azimuth in degrees.
+    energy
+        Of the beam, eV, since sizes are phases.
 
     Returns
     -------
@@ -212,10 +218,14 @@ def from_prismatic(rows: Iterable[tuple[int, int, float, float]]) -> tuple[Aberr
     OpticsError
         If a row is no aberration to fifth order.
 
+    Source
+    ------
+    Prismatic 2.0, src/aberration.cpp, whose own C1 is the row (2, 0, π C1/λ, 0).
+
     Examples
     --------
-    >>> aberrations, defocus = from_prismatic([(2, 0, -80.0, 0.0), (3, 3, 180.0, 12.0)])
-    >>> defocus, aberrations.C23, aberrations.phi23
+    >>> aberrations, defocus = from_prismatic([(2, 0, -12766.0, 0.0), (3, 3, 19149.0, 12.0)], 300e3)
+    >>> round(defocus, 1), round(aberrations.C23, 1), aberrations.phi23
     (80.0, 180.0, 12.0)
     """
     fields: dict[str, float] = {}
@@ -223,16 +233,19 @@ def from_prismatic(rows: Iterable[tuple[int, int, float, float]]) -> tuple[Aberr
     for m, n, size, angle in rows:
         if (m - 1, n) not in ORDERS:
             raise OpticsError(f"({m}, {n}) is no aberration; m is 2 to 6 and n at most m, both even or both odd.")
+        length = size * m * wavelength(energy) / (2 * pi)
         if (m, n) == (2, 0):
-            defocus = -size
+            defocus = -length
             continue
-        fields[f"C{m - 1}{n}"] = size
+        fields[f"C{m - 1}{n}"] = length
         if n:
             fields[f"phi{m - 1}{n}"] = angle
     return Aberrations(**fields), defocus
 
 
-def to_prismatic(aberrations: Aberrations, defocus: float = 0.0) -> list[tuple[int, int, float, float]]:
+def to_prismatic(
+    aberrations: Aberrations, defocus: float = 0.0, *, energy: float
+) -> list[tuple[int, int, float, float]]:
     """Return the drawn aberrations that are not zero as Prismatic's rows, the inverse of :func:`from_prismatic`.
 
     Parameters
@@ -241,20 +254,23 @@ def to_prismatic(aberrations: Aberrations, defocus: float = 0.0) -> list[tuple[i
         Drawn: numbers only.
     defocus
         Å, positive for underfocus.
+    energy
+        Of the beam, eV.
 
     Returns
     -------
     rows
-        m, n, size in Å, azimuth in degrees.
+        m, n, size in rad, azimuth in degrees.
 
     Examples
     --------
-    >>> to_prismatic(Aberrations(C23=180.0, phi23=12.0, C30=-1e4), defocus=80.0)
-    [(2, 0, -80.0, 0.0), (3, 3, 180.0, 12.0), (4, 0, -10000.0, 0.0)]
+    >>> rows = to_prismatic(Aberrations(C23=180.0, phi23=12.0, C30=-1e4), defocus=80.0, energy=300e3)
+    >>> [(m, n, round(size), angle) for m, n, size, angle in rows]
+    [(2, 0, -12766, 0.0), (3, 3, 19149, 12.0), (4, 0, -797865, 0.0)]
     """
-    rows = [(2, 0, -defocus, 0.0)]
-    rows += [(n + 1, m, *_polar(aberrations, n, m)) for n, m in ORDERS[1:]]
-    return [row for row in rows if row[2] != 0.0]
+    found = [(2, 0, -defocus, 0.0)] + [(n + 1, m, *_polar(aberrations, n, m)) for n, m in ORDERS[1:]]
+    per_length = 2 * pi / wavelength(energy)
+    return [(m, n, per_length / m * size, angle) for m, n, size, angle in found if size != 0.0]
 
 
 def _polar(aberrations: Aberrations, n: int, m: int) -> tuple[float, float]:

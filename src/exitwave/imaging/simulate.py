@@ -39,7 +39,7 @@ def image(
     Raises
     ------
     OpticsError
-        If neither or both of ``seed`` and ``stream`` are given, or the pixels of the wave are not square.
+        If no wave is given, neither or both of ``seed`` and ``stream`` are, or the pixels are not square.
     SpecError
         If a field is unknown or out of bounds.
 
@@ -51,6 +51,8 @@ def image(
     >>> image(vacuum, defocus=80, dose=400, seed=7)
     Micrograph(64 × 64 px, 0.2 Å/px)
     """
+    if not hasattr(wave, "sampling"):
+        raise OpticsError(f"{type(wave).__name__} is given; give an exit wave, as scatter returns one.")
     if stream is None and seed is not None:
         stream = Stream(seed)
     elif stream is None or seed is not None:

@@ -99,6 +99,8 @@ class Imaging(Spec):
     def _of_microscope(cls, data: Any, info: ValidationInfo) -> Any:
         if not isinstance(data, dict):
             return data
+        if "C10" in data:
+            raise SpecError(f"C10 is {data['C10']}; it is minus the defocus, so give that.")
         where = (info.context or {}).get("where", "")
         prefix, key = f"{where}." if where else "", "microscope"
         fields, session = dict(data), data.get("session")

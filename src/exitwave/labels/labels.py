@@ -136,7 +136,7 @@ def label(wave: ExitWave, rule: str | Mapping[str, Any] | Rule | Sequence[Any] =
     Raises
     ------
     LabelError
-        If the wave lacks what a rule needs.
+        If no wave is given, or it lacks what a rule needs.
     SpecError
         If a rule is not known.
 
@@ -155,6 +155,8 @@ def label(wave: ExitWave, rule: str | Mapping[str, Any] | Rule | Sequence[Any] =
     >>> abs(area / 294.5 - 1) < 0.05
     True
     """
+    if not hasattr(wave, "sampling"):
+        raise LabelError(f"{type(wave).__name__} is given; give an exit wave, as scatter returns one.")
     given = [rule] if isinstance(rule, str | Mapping | Rule) else list(rule)
     maps: dict[str, NDArray[Any]] = {}
     record: dict[str, Any] = {}

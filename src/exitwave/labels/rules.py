@@ -32,8 +32,9 @@ class Phase(Rule):
     closes gaps between atom columns and moves outlines out by 1.2 Å. The phase is taken from −π/2 to
     3π/2, as phases behind matter are positive up to there (240 Å of gold at 300 kV) and vacuum fringes are small.
 
-    The threshold is a thickness in disguise: π/12 is 13.5 Å of gold but 28.6 Å of CdSe. ``thickness`` is the same
-    for all materials.
+    The threshold is a thickness in disguise: in the mean phase, π/12 is 13.5 Å of gold but 28.6 Å of CdSe (columns
+    seen end on exceed the mean, so that thinner crystals are labelled, too). ``thickness`` is the same for all
+    materials.
 
     Parameters
     ----------

@@ -110,6 +110,9 @@ class FilmBank:
 
         ``shift`` is in pixels (y, x) of ``shape``.
         """
+        self._check_mirror(mirror)
+        if len(shift) != 2 or any(step != int(step) for step in shift):
+            raise ScatteringError(f"shift is {shift}; it is two whole numbers of pixels, (y, x).")
         positions = np.array(self.structure.positions, dtype=np.float64)
         return replace(self.structure, positions=self._moved(positions, shift, mirror))
 

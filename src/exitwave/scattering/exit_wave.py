@@ -132,6 +132,8 @@ class ExitWave:
 
     def propagate(self, distance: float) -> ExitWave:
         """Return the wave after ``distance`` Å of vacuum (before it, where negative), along a tilted beam too."""
+        if not np.isfinite(distance):
+            raise ScatteringError(f"distance is {distance}; it is a finite number of Å.")
         tilt = (float(self.record.get("tilt_y", 0.0)), float(self.record.get("tilt_x", 0.0)))
         along_y, along_x = Beam(self.energy, tilt).propagator(self.grid, distance)
         factor = torch.as_tensor(along_y[:, None] * along_x[None, :])

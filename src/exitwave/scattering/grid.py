@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from exitwave.core import ScatteringError
 
-__all__ = ["BAND", "COARSEST", "Grid", "fast_size"]
+__all__ = ["BAND", "COARSEST", "WHOLE", "Grid", "fast_size"]
 
 BAND = 2 / 3
 """Share of the Nyquist frequency that the propagator passes: products of two waves then do not alias into it."""
 
 COARSEST = 0.5
 """Å/px: a coarser potential grid ends below 0.67 1/Å and loses most of what atoms scatter."""
+
+WHOLE = 0.04
+"""Å/px: the band of a potential grid as fine as this holds nearly all that atoms scatter."""
 
 
 @dataclass(frozen=True)

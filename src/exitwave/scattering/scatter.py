@@ -104,8 +104,9 @@ def thickness_series(
 ) -> list[ExitWave]:
     """Return the exit waves of a structure cut at several depths, in little more time than one of them takes.
 
-    Each is the wave of ``scatter`` for the atoms above a depth in a cell that ends there, with the displacements of
-    the whole: the series passes all planes once and the last few again for every depth.
+    Each is the wave of the atoms above a depth in a cell that ends there, with the displacements and the slices of
+    the whole: what ``scatter`` gives where a depth is a whole number of slices (elsewhere it would cut others, and
+    differ by the error of slicing). The series passes all planes once and the last few again for every depth.
 
     Parameters
     ----------
@@ -169,11 +170,18 @@ def thickness_series(
 
 
 def _depths(depths: Sequence[float] | float, height: float) -> list[float]:
-    if isinstance(depths, int | float):
-        if not 0 < depths <= height:
-            raise ScatteringError(f"depths is {depths}; a distance of depths is above 0 and at most {height:g} Å.")
-        return [round(float(depths * i), 9) for i in range(1, int(height / depths + 1e-9) + 1)]
-    ends = [float(depth) for depth in depths]
+    try:
+        given = np.asarray(depths, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ScatteringError(
+            f"depths is {depths!r}; give numbers in Å, ascending, or one, the distance of depths."
+        ) from None
+    if given.ndim == 0:
+        step = float(given)
+        if not 0 < step <= height:
+            raise ScatteringError(f"depths is {step:g}; a distance of depths is above 0 and at most {height:g} Å.")
+        return [round(step * i, 9) for i in range(1, int(height / step + 1e-9) + 1)]
+    ends: list[float] = given.ravel().tolist()
     if not ends or ends != sorted(set(ends)) or not (ends[0] > 0 and ends[-1] <= height * (1 + 1e-9)):
         raise ScatteringError(
             f"depths is {ends}; they are numbers above 0, at most the height of the cell, {height:g} Å, ascending."

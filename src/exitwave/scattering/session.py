@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from exitwave.core import ScatteringError, Stream, integer, number, word
 from exitwave.scattering.engines import make_engine, slice_thickness
 from exitwave.scattering.exit_wave import ExitWave
-from exitwave.scattering.grid import COARSEST, Grid
+from exitwave.scattering.grid import COARSEST, WHOLE, Grid
 from exitwave.scattering.inputs import as_structure, check_structure, check_tiling, chosen_atoms
 from exitwave.scattering.multislice import Passage
 from exitwave.scattering.spec import Scattering
@@ -88,7 +88,8 @@ class Session:
     def lossy(self) -> bool:
         """Whether waves beyond the band are absorbed."""
         if self.spec.beyond_band == "auto":
-            return self.rms is not None and bool((self.rms > 0).any())
+            moving = self.rms is not None and bool((self.rms > 0).any())
+            return moving or max(self.inner.sampling) <= WHOLE
         return self.spec.beyond_band == "absorbed"
 
     @property

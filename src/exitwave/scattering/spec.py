@@ -70,8 +70,9 @@ class Scattering(Spec):
     beyond_band
         What becomes of waves that atoms scatter beyond the band of the potential's grid: "absorbed" (they leave for
         good, as they do where atoms do not line up to better than 0.05 Å), "ignored" (the plain band-limited
-        product), or "auto": absorbed if any atom vibrates. Absorbing them makes errors 2 to 3 times smaller in
-        vibrating or disordered matter; along rows of atoms in perfect order they come back, and ignoring is better.
+        product), or "auto": absorbed if any atom vibrates or the potential's grid is finer than 0.04 Å/px. Absorbing
+        them makes errors 2 to 3 times smaller in vibrating or disordered matter. Of still atoms in perfect rows some
+        come back, and on coarse grids neither is right: see the table of still crystals in the manual.
     tilt_x, tilt_y
         Direction of the beam, mrad from the axis towards +x and +y; the exit wave is relative to the tilted carrier.
     method

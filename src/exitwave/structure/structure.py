@@ -87,9 +87,13 @@ class Structure:
                     f"{name} has shape {arrays[name].shape}; with {count} atoms it is ({count},), one value for each."
                 )
         if not np.isfinite(positions).all():
-            raise StructureError("positions holds numbers that are not finite; give every atom a place.")
+            bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+            raise StructureError(f"atom {bad} is at {positions[bad].tolist()}; give every atom a finite place in Å.")
         if count and not 1 <= arrays["numbers"].min() <= arrays["numbers"].max() <= 103:
-            raise StructureError("numbers holds values outside 1 to 103; give atomic numbers.")
+            bad = int(np.flatnonzero((arrays["numbers"] < 1) | (arrays["numbers"] > 103))[0])
+            raise StructureError(
+                f"atom {bad} has the atomic number {arrays['numbers'][bad]}; known elements are 1 (H) to 103 (Lr)."
+            )
         names, roles = tuple(self.names), tuple(self.roles)
         if len(names) != len(roles) or (
             count and not 0 <= arrays["objects"].min() <= arrays["objects"].max() < len(names)
