@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from exitwave.core import DatasetError, Progress, SpecError
+from exitwave.core import DatasetError, Progress, ScatteringError, SpecError
 from exitwave.dataset import Dataset, Recipe, generate, plan, render
 from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
@@ -81,6 +81,12 @@ def test_a_record_alone_makes_the_same_sample_bit_for_bit(data: Dataset) -> None
             assert np.array_equal(again.labels[name], sample.labels[name])
         assert again.identity == sample.identity == data.column("id")[index]
     assert torch.get_num_threads() == 2
+
+
+def test_a_device_that_is_not_here_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ScatteringError, match="device is xla; here there is cpu"):
+        generate(RECIPE, tmp_path / "set", device="xla")
+    assert not (tmp_path / "set").exists()
 
 
 def test_processes_make_the_same_bytes_as_this_one(tmp_path: Path, data: Dataset) -> None:

@@ -20,6 +20,7 @@ from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.shards import Shard, shard_name
 from exitwave.dataset.work import structures_of_shard
+from exitwave.scattering.engines import find_device
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -74,6 +75,8 @@ def generate(
         If the recipe is not one.
     DatasetError
         If the folder holds something else, is in use by another run, or cannot be written.
+    ScatteringError
+        If there is no such device here.
 
     Examples
     --------
@@ -94,6 +97,8 @@ def generate(
     plan = as_recipe(recipe, allow_code=allow_code)
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise SpecError(f"workers is {workers!r}; it is a number of processes, 1 or more.")
+    if scheduler is None:
+        find_device(device)  # before every structure fails for want of it
     where = Path(folder)
     make_folder(where / "shards")
     with FolderLock(where):

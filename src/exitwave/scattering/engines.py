@@ -19,7 +19,7 @@ from exitwave.scattering.spec import Scattering
 if TYPE_CHECKING:
     from exitwave.structure.structure import Structure
 
-__all__ = ["make_engine", "slice_thickness"]
+__all__ = ["find_device", "make_engine", "slice_thickness"]
 
 _LARGEST_BATCH = 64
 _BYTES_PER_PIXEL = {torch.float32: 120, torch.float64: 168}
@@ -58,7 +58,7 @@ def make_engine(
     ScatteringMemoryError
         If the waves do not fit into its memory.
     """
-    place = _device(device)
+    place = find_device(device)
     dtype = torch.float64 if spec.precision == "double" or spec.method == "exact" else torch.float32
     kinds = [int(kind) for kind in elements(structure.numbers)]
     height = float(structure.cell[2, 2])
@@ -90,7 +90,8 @@ def slice_thickness(structure: Structure, spec: Scattering) -> float:
     return height / max(1, ceil(height / number(spec.slice_thickness) - 1e-9))
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def find_device(device: str | torch.device | None) -> torch.device:
+    """Return the device of that name, the processor if none is given, or raise ScatteringError if it is not here."""
     try:
         place = torch.device("cpu" if device is None else device)
         if place.type != "cpu":
