@@ -177,6 +177,34 @@ def test_particles_of_an_agglomerate_touch_and_do_not_overlap(arrangement):
         assert np.ptp([piece[:, 2].min() for piece in pieces]) < 2.5
 
 
+@pytest.mark.parametrize("arrangement", ["clump", "raft", "chain"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Volume(Crystal("Au"), Sphere(9)), lambda: faceted("Au", 9), lambda: decahedron("Au", 4)],
+    ids=["sphere", "faceted", "decahedron"],
+)
+def test_atoms_of_particles_that_touch_are_a_bond_apart(make, arrangement):
+    bodies = [make().transformed(quaternion(uniform_quaternion(Stream(i)))) for i in range(5)]
+    for seed, gap in ((1, 2.5), (2, 6.0)):
+        placed = agglomerate(bodies, Stream(seed), arrangement=arrangement, gap=gap)
+        made = boxed(*placed, rule=2.0)
+        assert len(made) == 5 * len(boxed(make(), rule=2.0))  # nobody lost an atom to another
+        pieces = [made.positions[made.objects == i] for i in range(5)]
+        for i in range(1, 5):
+            nearest = min(cKDTree(other).query(pieces[i])[0].min() for other in pieces[:i])
+            assert gap - 0.01 < nearest < gap + 0.41
+
+
+def test_particles_grow_into_each_other_at_gaps_below_0():
+    balls = [Volume(Crystal("Au"), Sphere(10)) for _ in range(2)]
+    apart = []
+    for gap in (2.0, 0.0, -5.0, -12.0):
+        one, other = agglomerate(balls, Stream(1), gap=gap)
+        apart.append(float(np.linalg.norm(one.centre - other.centre)))
+    assert (np.diff(apart) < -1).all()
+    assert apart[-1] < 10
+
+
 def test_facets_meet_facets():
     gold = [truncated_octahedron("Au", 10) for _ in range(2)]
     one, other = agglomerate(gold, Stream(4), gap=2.4)

@@ -9,6 +9,8 @@ import numpy as np
 
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array
+from exitwave.structure.generators.crystal import Crystal
+from exitwave.structure.prefabs.approaches import way_left, way_outside
 from exitwave.structure.regions import Polyhedron, Region, Sphere
 from exitwave.structure.regions.base import Moved
 from exitwave.structure.transforms import Transform, rotation, rotation_between, translation
@@ -22,6 +24,8 @@ TRIES = 6  # approaches, of which the one that ends nearest to the middle (or fu
 ASIDE = 0.3  # of the radius: how far from the middle of the other an approach aims
 LAYER = 4.0  # Å: an outermost layer of atoms is nearer to its facet than this
 BEND = 40.0  # degrees, of a chain at each particle
+SEATED = 0.4  # Å: atoms over the hollows of a layer a gap away are about so much further than it from their nearest
+NEAREST = 2.0  # Å: at smaller gaps particles begin to grow into each other
 UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -43,17 +47,15 @@ class Envelope:
     vertices: Array
 
     @classmethod
-    def of(cls, body: Body) -> Envelope:
+    def of(cls, body: Body, atoms: Array | None = None) -> Envelope:
         """Return the envelope of an object: a ball's own, else the narrowest around its atoms with its facets.
 
-        An object whose facets are not known gets sixty.
+        An object whose facets are not known gets sixty. Its atoms are made where they are not given.
         """
         regions = [part.region for part in body.parts]
         if len(regions) == 1 and (ball := _ball(regions[0])) is not None:
             return cls(*ball, np.empty((0, 3)), np.empty((0, 3)))
-        atoms = np.concatenate([part.atoms(Stream(0)).positions for part in body.parts])
-        if len(atoms) == 0:
-            raise StructureError("a particle has no atoms; make it larger.")
+        atoms = _atoms(body) if atoms is None else atoms
         known = np.concatenate([region.planes()[0] for region in regions])
         reach = np.max([region.extent(known) for region in regions], axis=0)
         # planes between the parts are no facets: atoms of other parts lie beyond them
@@ -135,7 +137,8 @@ def agglomerate(
 ) -> tuple[Body, ...]:
     """Return particles moved together until they touch, none within another.
 
-    One after the other flies in from afar and stops at the first that it meets. The first stays where it is.
+    One after the other flies in from afar and stops at the first that it meets: facets at each other, crystals of
+    any shape where their atoms touch. The first stays where it is.
 
     Parameters
     ----------
@@ -147,8 +150,9 @@ def agglomerate(
         "clump": from all sides; "raft": side by side on a plane across z, each with its lowest point (or, with
         ``facets``, a facet) at the height of the first one's; "chain": so too, each at the end of the one before.
     gap
-        Distance between the outermost layers of atoms of two that touch (between the balls of two balls), Å; below
-        0 they grow into each other, where the earlier wins.
+        Distance between the outermost layers of atoms of two that touch, Å. The nearest atoms of two crystals are
+        this to 0.4 Å more from each other, facets or not: at 2.5 a bond between metals. Below 2 they grow into each
+        other, where the earlier wins.
     facets
         Whether particles are turned, so that they meet facet to facet where they have facets. Else they keep
         their orientations.
@@ -162,9 +166,10 @@ def agglomerate(
     --------
     >>> from exitwave.structure import Crystal, Sphere, Volume
     >>> balls = [Volume(Crystal("Au"), Sphere(10)) for _ in range(4)]
-    >>> a, b, *_ = agglomerate(balls, Stream(1), gap=2.0)
-    >>> round(float(np.linalg.norm(a.centre - b.centre)), 6)
-    22.0
+    >>> a, b, *_ = agglomerate(balls, Stream(1), gap=2.5)
+    >>> apart = a.atoms(Stream(1)).positions[:, None] - b.atoms(Stream(1)).positions
+    >>> round(float(np.linalg.norm(apart, axis=2).min()), 6)
+    2.9
     """
     if arrangement not in ARRANGEMENTS:
         raise StructureError(f"arrangement is {arrangement!r}; it is one of {', '.join(ARRANGEMENTS)}.")
@@ -174,15 +179,18 @@ def agglomerate(
         raise StructureError(f"gap is {gap}; it is a finite number in Å.")
     placed: list[Body] = []
     shapes: list[Envelope] = []
+    there: list[Array] = []  # atoms of those that are placed
     heading = np.zeros(3)
     for index, body in enumerate(bodies):
         generator = (stream / index).generator()
-        shape = Envelope.of(body)
+        atoms = _atoms(body)
+        shape = Envelope.of(body, atoms)
         if not placed:
             turn = _laid(shape, generator) if arrangement in FLAT and facets else Transform()
             turn = turn.about(shape.centre)
             placed.append(body.transformed(turn))
             shapes.append(shape.moved(turn))
+            there.append(turn(atoms))
             continue
         middle = np.mean([one.centre for one in shapes], axis=0)
         best, least, onward = Transform(), np.inf, heading
@@ -210,9 +218,31 @@ def agglomerate(
         if not np.isfinite(least):
             raise StructureError("a particle found no neighbour to touch; lower the gap.")
         heading = onward
+        if all(_of_crystal(one) for one in (body, *placed)):
+            # what is slack between the envelopes when they touch
+            back = max(one.stop(shape.moved(best), onward, max(gap, NEAREST)) for one in shapes)
+            start = best(atoms) + back * onward
+            way = way_left(start, np.concatenate(there), onward, max(gap, NEAREST) + SEATED)
+            if 0 < way < np.inf:
+                parts = [part for one in placed for part in one.parts]
+                best = translation(-way_outside(start, parts, onward, way) * onward) @ best
         placed.append(body.transformed(best))
         shapes.append(shape.moved(best))
+        there.append(best(atoms))
     return tuple(placed)
+
+
+def _atoms(body: Body) -> Array:
+    """Return the positions of the atoms of an object, shape (atoms, 3), Å."""
+    atoms = np.concatenate([part.atoms(Stream(0)).positions for part in body.parts])
+    if len(atoms) == 0:
+        raise StructureError("a particle has no atoms; make it larger.")
+    return atoms
+
+
+def _of_crystal(body: Body) -> bool:
+    """Return whether the atoms of an object are the same at every seed."""
+    return all(isinstance(part.generator, Crystal) for part in body.parts)
 
 
 def _ball(region: Region) -> tuple[Array, float] | None:
