@@ -200,4 +200,4 @@ for name, keys in recipes.items():
 pictures(drawn, columns=5)
 
 # %%
-# The family ``from_files`` makes particles of any file that ASE reads, in the same way: :doc:`8_from_files`.
+# The family ``from_files`` makes particles of files (CIF, xyz, POSCAR, PDB), in the same way: :doc:`8_from_files`.

@@ -2,8 +2,8 @@
 Particles made of files
 =======================
 
-Any file of atoms that ASE reads, a CIF from a database or the result of another program, becomes particles on a film:
-a cell is repeated and cut to a shape, and atoms that are a particle already are taken as they are.
+A file of atoms, a CIF from a database or the result of another program (xyz, POSCAR, PDB), becomes particles on a
+film: a cell is repeated and cut to a shape, and atoms that are a particle already are taken as they are.
 """
 
 # %%

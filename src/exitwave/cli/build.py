@@ -29,11 +29,14 @@ def command(
     picture: Path | None = typer.Option(None, help="The picture (PNG, PDF, SVG); else a PNG beside the output."),
     no_picture: bool = typer.Option(False, "--no-picture", help="Write no picture."),
     allow_code: bool = typer.Option(False, help="Let the file name code of your own: only if you trust it."),
+    allow_files: bool = typer.Option(
+        False, help="Let the file name files of atoms outside of its folder: only if you trust it."
+    ),
 ) -> None:
     """Build a structure and write its atoms in any format that ASE knows, with a picture of them."""
     from exitwave.core import counted
 
-    structure = _built(source, index, seed, allow_code)
+    structure = _built(source, index, seed, allow_code, allow_files)
     structure.write(output)
     console.print(f"Wrote [bold]{output}[/]: {counted(len(structure), 'atom')}.")
     console.print(str(structure), markup=False, soft_wrap=True)
@@ -43,11 +46,12 @@ def command(
         console.print(f"Wrote [bold]{shown}[/].")
 
 
-def _built(source: str, index: int, seed: int | None, allow_code: bool) -> Structure:
+def _built(source: str, index: int, seed: int | None, allow_code: bool, allow_files: bool) -> Structure:
     from exitwave.core import SpecError, Stream, counted
     from exitwave.dataset import Recipe
     from exitwave.structure import Scene
     from exitwave.structure.constructions import HEAD
+    from exitwave.structure.families.atom_files import files_from
 
     path = Path(source)
     data = _mapping(path)
@@ -56,9 +60,11 @@ def _built(source: str, index: int, seed: int | None, allow_code: bool) -> Struc
     if "prefab" in data:
         return _prefab(data)
     if "family" in data:
-        spec, root = _family(data, allow_code), data.get("seed", 0) if seed is None else seed
+        with files_from(path.parent, anywhere=allow_files):
+            spec = _family(data, allow_code)
+        root = data.get("seed", 0) if seed is None else seed
     else:
-        recipe = Recipe.read(source, allow_code=allow_code)
+        recipe = Recipe.read(source, allow_code=allow_code, allow_files=allow_files)
         if index >= recipe.structures.count:
             there = counted(recipe.structures.count, "structure")
             raise SpecError(f"--index is {index}; the recipe has {there}, from 0.")

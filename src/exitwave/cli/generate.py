@@ -30,6 +30,9 @@ def command(
     scheduler: str | None = typer.Option(None, help="Address of a Dask scheduler whose workers share the folder."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, say what would be made, make nothing."),
     allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
+    allow_files: bool = typer.Option(
+        False, help="Let the recipe name files of atoms outside of its folder: only if you trust it."
+    ),
 ) -> None:
     """Generate a data set: structures, exit waves, images and labels, shard by shard.
 
@@ -38,7 +41,7 @@ def command(
     from exitwave.core import cores, counted
     from exitwave.dataset import Recipe, generate
 
-    plan = with_count(Recipe.read(recipe, allow_code=allow_code), count)
+    plan = with_count(Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files), count)
     if dry_run:
         _tell(plan, folder)
         return

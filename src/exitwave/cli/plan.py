@@ -16,6 +16,9 @@ def command(
     device: str | None = typer.Option(None, help="Device for scattering and imaging, such as cuda."),
     samples: int = typer.Option(4, min=1, help="Structures to time; more are more exact."),
     allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
+    allow_files: bool = typer.Option(
+        False, help="Let the recipe name files of atoms outside of its folder: only if you trust it."
+    ),
 ) -> None:
     """Tell time, memory and disk of a data set, from timing a few of its structures; nothing is kept."""
     from exitwave.cli.generate import with_count
@@ -23,7 +26,7 @@ def command(
     from exitwave.dataset import Recipe, plan
 
     found = plan(
-        with_count(Recipe.read(recipe, allow_code=allow_code), count),
+        with_count(Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files), count),
         workers=workers or cores(),
         device=device,
         samples=samples,

@@ -14,6 +14,7 @@ from exitwave.core import DatasetError, Progress, Reporter, Stream
 from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog, plausible
 from exitwave.dataset.generate import RECIPE_NAME, make_folder
+from exitwave.dataset.kept_files import copy_files
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.select import bins_of
 from exitwave.dataset.shards import ShardWriter, shard_name
@@ -228,6 +229,7 @@ def save(
             wanted.setdefault((data._stores.index(store), shard, structure), set()).add(position)
         parents = [_parent(store) for store in data._stores]
         for index, store in enumerate(data._stores):
+            copy_files(store.folder, where)
             for source in (store.folder / RECIPE_NAME, store.folder / ORIGIN_NAME):
                 if source.is_file():
                     make_folder(where / "parents" / str(index))

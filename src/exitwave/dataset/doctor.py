@@ -13,6 +13,7 @@ from exitwave.core.files import TEMPORARY
 from exitwave.dataset import checks
 from exitwave.dataset.checks import Verdict
 from exitwave.dataset.dataset import Dataset
+from exitwave.dataset.kept_files import damaged_files
 from exitwave.dataset.remade import remade
 from exitwave.dataset.repair import expected_shards, parents_needed, recipe_of
 from exitwave.dataset.repair import repair as mend
@@ -236,6 +237,10 @@ def _files(folder: Path, allow_code: bool) -> Iterator[Verdict]:
     ]
     text = f"{orphans[0]} belongs to no shard" if orphans else "nothing is left over from runs that were ended"
     yield Verdict("orphans", not orphans, text)
+    kept, wrong = damaged_files(folder)
+    if kept:
+        text = wrong[0].rstrip(".") if wrong else f"{counted(kept, 'file')} of atoms as when they were copied"
+        yield Verdict("files", not wrong, text)
     if damaged:
         yield Verdict("catalog", None, "it cannot be compared with damaged shards")
         return

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from exitwave.core import DatasetError
 from exitwave.dataset.recipe import Recipe
 from exitwave.dataset.work import make_shard
+from exitwave.structure.families.atom_files import open_copies
 
 __all__ = [
     "Event",
@@ -58,6 +59,7 @@ class Job:
         from exitwave.dataset.recipe import code_allowed
 
         data = json.loads(text)
+        open_copies(Path(data["folder"]))
         with code_allowed(bool(data["allow_code"])):
             recipe = Recipe.parse(data["recipe"])
         return cls(recipe, Path(data["folder"]), data["device"], bool(data["allow_code"]))

@@ -15,6 +15,7 @@ from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.cluster import ClusterExecutor
 from exitwave.dataset.executors import Executor, InlineExecutor, Job, ProcessExecutor, drives_device
 from exitwave.dataset.feeding import FedExecutor
+from exitwave.dataset.kept_files import keep_files, named_by_content
 from exitwave.dataset.kept_films import forget_films
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
@@ -39,6 +40,7 @@ def generate(
     progress: Reporter | None = None,
     scheduler: Any = None,
     allow_code: bool = False,
+    allow_files: bool = False,
 ) -> Dataset:
     """Make the data set that a recipe describes, or what is missing of it.
 
@@ -63,6 +65,9 @@ def generate(
         local processes.
     allow_code
         Whether ``family: package.module:Class`` may be imported, which runs code.
+    allow_files
+        Whether a recipe that is read from a file may name files of atoms outside of its folder. The data set keeps
+        copies of all that are named.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def generate(
     """
     from exitwave.dataset.dataset import Dataset
 
-    plan = as_recipe(recipe, allow_code=allow_code)
+    plan = named_by_content(as_recipe(recipe, allow_code=allow_code, allow_files=allow_files))
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise SpecError(f"workers is {workers!r}; it is a number of processes, 1 or more.")
     if scheduler is None:
@@ -104,6 +109,7 @@ def generate(
     with FolderLock(where):
         claim(where, plan)
         clear_unfinished(where)
+        keep_files(plan, where)
         pending = pending_shards(plan, where)
         executor = executor_for(workers, device, scheduler, len(pending))
         # a recipe that was read has had its family allowed
@@ -125,7 +131,12 @@ def executor_for(workers: int, device: str | None, scheduler: Any, shards: int) 
     return InlineExecutor() if workers == 1 or shards == 1 else ProcessExecutor(workers)
 
 
-def as_recipe(recipe: Recipe | str | os.PathLike[str] | Mapping[str, Any], *, allow_code: bool = False) -> Recipe:
+def as_recipe(
+    recipe: Recipe | str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    allow_code: bool = False,
+    allow_files: bool = False,
+) -> Recipe:
     """Return a recipe given as such, as a path or name, or as a mapping."""
     from exitwave.dataset.recipe import code_allowed
 
@@ -134,7 +145,7 @@ def as_recipe(recipe: Recipe | str | os.PathLike[str] | Mapping[str, Any], *, al
     if isinstance(recipe, Mapping):
         with code_allowed(allow_code):
             return Recipe.parse(dict(recipe))
-    return Recipe.read(recipe, allow_code=allow_code)
+    return Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files)
 
 
 def run(executor: Executor, job: Job, pending: Sequence[int], total: int, progress: Reporter | None) -> None:
@@ -200,6 +211,7 @@ def check_folder(folder: Path, recipe: Recipe) -> bool:
         kept = Recipe.read(path, allow_code=":" in recipe.structures.family)
     except ExitwaveError as error:
         raise DatasetError(f"{path} cannot be read ({error}); give another folder.") from None
+    recipe = named_by_content(recipe)
     if kept.identity != recipe.identity:
         raise DatasetError(
             f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
@@ -226,7 +238,7 @@ def difference(there: Any, here: Any, key: str = "") -> str:
 
 def clear_unfinished(folder: Path) -> None:
     """Remove the temporary files of runs that were ended; only the holder of the folder's lock may."""
-    for place in (folder, folder / "shards"):
+    for place in (folder, folder / "shards", folder / "files"):
         for path in place.glob(f".*{TEMPORARY}"):
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -21,6 +21,7 @@ from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
 from exitwave.scattering import Scattering
 from exitwave.structure.families import Family, family
+from exitwave.structure.families.atom_files import files_from
 from exitwave.structure.families.shared_film import check_film_is_shared
 
 __all__ = [
@@ -203,7 +204,7 @@ class Recipe(Spec):
         return -(-self.structures.count // self.structures.per_film) if self.structures.per_film > 1 else 0
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], *, allow_code: bool = False) -> Self:
+    def read(cls, path: str | os.PathLike[str], *, allow_code: bool = False, allow_files: bool = False) -> Self:
         """Return the recipe in a YAML file, or a shipped recipe by its name.
 
         Parameters
@@ -212,6 +213,8 @@ class Recipe(Spec):
             Path of a YAML file, or a name such as "gold-on-carbon".
         allow_code
             Whether ``family: package.module:Class`` may be imported. That runs code: only for recipes you trust.
+        allow_files
+            Whether files of atoms outside of the recipe's folder may be named. What they hold ends up in the data.
 
         Raises
         ------
@@ -227,19 +230,23 @@ class Recipe(Spec):
         file = Path(text)
         if file.suffix not in (".yaml", ".yml") and not file.is_file():
             return cls.from_yaml(shipped_text(text), name=text)
-        with code_allowed(allow_code):
+        with code_allowed(allow_code), files_from(file.parent, anywhere=allow_files):
             return cls.parse(read_yaml(file, _WHAT))
 
     @classmethod
-    def from_yaml(cls, text: str, *, name: str = "the recipe", allow_code: bool = False) -> Self:
+    def from_yaml(
+        cls, text: str, *, name: str = "the recipe", allow_code: bool = False, allow_files: bool = False
+    ) -> Self:
         """Return the recipe that YAML text writes; ``name`` says in errors where the text is from.
+
+        As text is in no folder, it may name files of atoms only with ``allow_files``.
 
         Examples
         --------
         >>> Recipe.from_yaml(Recipe.read("gold-on-carbon").to_yaml()).seed
         42
         """
-        with code_allowed(allow_code):
+        with code_allowed(allow_code), files_from(None, anywhere=allow_files):
             return cls.parse(yaml_mapping(text, name, _WHAT))
 
     def to_yaml(self, *, defaults: bool = False) -> str:

@@ -13,6 +13,7 @@ from exitwave.imaging import Imaging
 from exitwave.labels import Rule, rule
 from exitwave.scattering import Scattering
 from exitwave.structure.families import Family
+from exitwave.structure.families.atom_files import files_from
 from exitwave.structure.families.shared_film import check_film_is_shared
 
 __all__ = ["ImageRecord", "StructureRecord", "columns_of", "draw_image", "draw_structure", "geometry_identity"]
@@ -62,7 +63,10 @@ class StructureRecord:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, allow_code: bool = False) -> Self:
-        """Return the record that ``to_dict`` wrote; ``allow_code`` as in ``Recipe.read``."""
+        """Return the record that ``to_dict`` wrote; ``allow_code`` as in ``Recipe.read``.
+
+        Without it, only files are read that an opened data set keeps.
+        """
         structures, scattering, labels, streams = _parts(data, "structure", "scattering", "labels", "streams")
         section = _structures(structures, allow_code)
         film = None
@@ -186,5 +190,5 @@ def _stream(streams: Any, name: str) -> Stream:
 def _structures(data: Any, allow_code: bool) -> StructuresSection:
     if not isinstance(data, Mapping):
         raise SpecError(f"structure is {data!r}; a record's structure is a mapping of keys to values.")
-    with code_allowed(allow_code):
+    with code_allowed(allow_code), files_from(None, anywhere=allow_code):
         return StructuresSection.parse({"count": 1} | dict(data), where="structures")

@@ -15,6 +15,7 @@ from exitwave.core.files import write_whole
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.curate import ORIGIN_NAME
 from exitwave.dataset.generate import clear_unfinished, make_folder
+from exitwave.dataset.kept_files import copy_files
 from exitwave.dataset.locks import FolderLock
 from exitwave.dataset.recipe import ImagesSection
 from exitwave.dataset.records import StructureRecord
@@ -86,6 +87,7 @@ def reimage(
     with FolderLock(where):
         _claim(where, origin)
         clear_unfinished(where)
+        copy_files(store.folder, where)
         began = time.monotonic()
         numbers = store.numbers()
         total = sum(len(store.shard(number).entries) for number in numbers)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from exitwave.core import DatasetError, identity
 from exitwave.dataset.catalog import Catalog
 from exitwave.dataset.shards import Shard, shard_name, shard_number
+from exitwave.structure.families.atom_files import open_copies
 
 __all__ = ["Store"]
 
@@ -41,6 +42,7 @@ class Store:
             raise DatasetError(
                 f"{self.folder} is no data set (it has no folder shards); give one that generate wrote."
             )
+        open_copies(self.folder)
         self._shards: OrderedDict[int, Shard] = OrderedDict()
         self._process = os.getpid()
         self._guard = threading.RLock()

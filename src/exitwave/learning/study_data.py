@@ -96,11 +96,15 @@ class Makers:
 
     def _recipe(self, name: str, changes: Mapping[str, Any]) -> Recipe:
         from exitwave.dataset import Recipe
+        from exitwave.dataset.kept_files import named_by_content
+        from exitwave.structure.families.atom_files import files_from
 
         one = self.study.sets[name]
         if one.recipe not in self._texts:
             self._texts[one.recipe] = recipe_text(one.recipe)
-        recipe = Recipe.parse(merged(merged(self._texts[one.recipe], one.changes), changes))
+        with files_from(Path(one.recipe).parent):
+            recipe = Recipe.parse(merged(merged(self._texts[one.recipe], one.changes), changes))
+        recipe = named_by_content(recipe)
         count = max(2, round(recipe.structures.count * one.share))
         return recipe.replace(structures=recipe.structures.replace(count=count))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import numpy as np
+from pydantic import AfterValidator
 from typing_extensions import override
 
 from exitwave.core import (
@@ -23,8 +22,10 @@ from exitwave.core import (
     number,
     word,
 )
+from exitwave.structure.families.atom_files import atoms_of, content_name, located, stem
 from exitwave.structure.families.on_film import OnFilm
 from exitwave.structure.families.particles import Component, Coordinate, Count, Radius, Share
+from exitwave.structure.families.parts import words
 from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.generators.molecule import Molecule
@@ -41,35 +42,9 @@ USES = ("particle", "as_is")
 FORMS = ("sphere", "faceted")
 
 
-@lru_cache(maxsize=64)
-def _read(path: str, changed: float) -> Any:
-    from ase.io import read
-
-    try:
-        return read(path)
-    except Exception as error:
-        raise StructureError(
-            f"{path} cannot be read ({error or type(error).__name__}); ASE does not know it."
-        ) from None
-
-
-def _atoms(path: str) -> Any:
-    """Return the ``ase.Atoms`` of a file, read once."""
-    if not Path(path).is_file():
-        raise StructureError(f"{path} is no file; give the path of a CIF, xyz or other file of atoms.")
-    return _read(path, Path(path).stat().st_mtime)
-
-
-FilePath = Annotated[str | Distribution, Word("a file of atoms", accepts=lambda path: _check(path))]
+FilePath = Annotated[str | Distribution, Word("a file of atoms"), AfterValidator(located)]
 Use = Annotated[str | Distribution, Word("a use of a file", options=USES)]
 Form = Annotated[str | Distribution, Word("a particle's shape", options=FORMS)]
-
-
-def _check(path: str) -> None:
-    try:
-        _atoms(path)
-    except StructureError as error:
-        raise ValueError(str(error)) from None
 
 
 class FileParticle(Spec):
@@ -78,7 +53,9 @@ class FileParticle(Spec):
     Parameters
     ----------
     file
-        Any file that ASE reads; a relative path is one from where the program runs.
+        A file of atoms of at most 50 MB: .cif, .xyz, .extxyz, .vasp, .pdb, POSCAR or CONTCAR. A relative path is one
+        from the folder of the recipe; in Python, from where the program runs. A recipe from elsewhere names files of
+        its folder only, unless told otherwise (``Recipe.read``).
     use
         particle: the cell is repeated and cut to a shape; as_is: the atoms of the file as they are.
     radius
@@ -120,7 +97,7 @@ class FileParticle(Spec):
         """Return the drawn object about the origin of the scene."""
         assert self.orientation is not None
         assert self.origin is not None
-        atoms = _atoms(word(self.file))
+        atoms = atoms_of(word(self.file))
         if word(self.use) == "as_is":
             middle = (atoms.positions.min(axis=0) + atoms.positions.max(axis=0)) / 2
             reach = float(np.linalg.norm(atoms.positions - middle, axis=1).max()) + 1e-3
@@ -133,6 +110,7 @@ class FileParticle(Spec):
         return body.named(name, "particle").transformed(quaternion(self.orientation))
 
 
+NamedFile = TypeVar("NamedFile", FileParticle, "FileParticles")
 _MATERIALS: dict[int, tuple[Any, Material]] = {}
 
 
@@ -229,6 +207,17 @@ class FromFiles(OnFilm):
         )
         return drawn.replace(particles=where)
 
+    def by_content(self) -> Self:
+        """Return the spec with the names that its files have in a data set, which tell their content."""
+        if isinstance(self.particles, FileParticles):
+            return self.replace(particles=_by_content(self.particles))
+        return self.replace(particles=tuple(_by_content(one) for one in self.particles))
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files that the spec names, in their order and once."""
+        given = (self.particles,) if isinstance(self.particles, FileParticles) else self.particles
+        return tuple(dict.fromkeys(path for one in given for path in words(one.file)))
+
     def scene(self, stream: Stream) -> Scene:
         """Return the scene; chance is left only in the faces of the film."""
         bodies = []
@@ -246,7 +235,7 @@ class FromFiles(OnFilm):
             for p in members
         ]
         own: dict[str, Any] = {
-            "material": "+".join(sorted({Path(word(p.file)).stem for p in members})),
+            "material": "+".join(sorted({stem(word(p.file)) for p in members})),
             "particle_count": len(members),
             "particle_radius": float(np.mean(reaches)) if reaches else 0.0,
             "particle_radius_min": min(reaches, default=0.0),
@@ -261,3 +250,9 @@ class FromFiles(OnFilm):
     def _level(self, particle: FileParticle, solid: Body) -> float:
         low, high = (float(value) for value in solid.bounds()[:, 2])
         return self._height(low, high, number(self.sink) * (high - low) / 2)
+
+
+def _by_content(one: NamedFile) -> NamedFile:
+    return one.replace(
+        file=one.file.map(content_name) if isinstance(one.file, Distribution) else content_name(one.file)
+    )
