@@ -322,6 +322,30 @@ def test_masks_are_found_by_their_names(tmp_path: Path, places: tuple[str, str])
     assert all(pair.mask is not None and pair.micrograph.pixel_size == 0.3 for pair in pairs)
 
 
+def test_numbered_masks_keep_their_numbers_and_drawn_ones_are_cut_at_half(tmp_path: Path) -> None:
+    y, x = np.mgrid[:64, :64]
+    numbers = 1 + (y // 8) * 8 + x // 8  # 64 particles that touch
+    drawn = np.clip(20 - np.hypot(y - 30, x - 30), 0, 1)
+    masks = {
+        "few": numbers % 4,
+        "many": np.where(numbers < 60, numbers * 5, 0),  # up to 295, as in 16 bits
+        "smooth": np.round(255 * drawn),
+        "soft": 0.9 * drawn,
+        "two": 7 * (drawn > 0.5),
+        "none": 0 * y,
+    }
+    for name, mask in masks.items():
+        np.save(tmp_path / f"{name}.npy", np.ones((64, 64)))
+        np.save(tmp_path / f"{name}_mask.npy", mask.astype(np.float32))
+    read_back = {pair.micrograph.name: pair.mask for pair in labelled_pairs(tmp_path, pixel_size=0.3)}
+    for name in ("few", "many"):
+        assert read_back[name].dtype == np.int32
+        assert np.array_equal(read_back[name], masks[name])
+    for name in ("smooth", "soft", "two", "none"):
+        assert read_back[name].dtype == bool
+        assert np.array_equal(read_back[name], (drawn > 0.5) & (name != "none"))
+
+
 def test_a_table_names_its_particles() -> None:
     instances = np.zeros(Y.shape, np.int32)
     instances[disc(50, 50, 20)], instances[disc(150, 150, 20)] = 2, 7

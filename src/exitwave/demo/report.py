@@ -170,12 +170,12 @@ def _score_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
                     row
                     | {
                         "name": pair.micrograph.name,
-                        "pixels": f"{pair.mask.sum():,}",
+                        "pixels": f"{np.count_nonzero(pair.mask):,}",
                         "particles": len(found),
                         "sum": False,
                     }
                 )
-        total = sum(int(pair.mask.sum()) for pair in group.pairs if pair.mask is not None)
+        total = sum(int(np.count_nonzero(pair.mask)) for pair in group.pairs if pair.mask is not None)
         count = sum(len(found) for found in group.segmentations)
         rows.append(
             _scores(group.scores)

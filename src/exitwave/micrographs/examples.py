@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
@@ -29,7 +30,8 @@ class LabelledPair(NamedTuple):
     micrograph
         The image.
     mask
-        Bool (y, x), or None where nobody marked anything.
+        Bool (y, x); int32 where the mask numbers its particles or their classes, 0 is background; None where nobody
+        marked anything.
 
     Examples
     --------
@@ -41,7 +43,7 @@ class LabelledPair(NamedTuple):
     """
 
     micrograph: Micrograph
-    mask: NDArray[np.bool_] | None
+    mask: NDArray[np.bool_] | NDArray[np.int32] | None
 
 
 def example_files() -> list[Path]:
@@ -70,6 +72,8 @@ def labelled_pairs(
         ``pixel_size_nm``; every other column is kept in the micrograph's ``metadata["index"]``. A pixel size
         that is no number counts as unknown. Without an ``index.csv``, masks are found by their names:
         ``NAME_mask.*`` or ``NAME-mask.*`` beside ``NAME.*``, or the same name in ``masks/`` and ``images/``.
+        In a mask of two values or of grey ones what is brighter than half of the brightest is particle; a mask of
+        several whole numbers, each of an area of its own, numbers its particles.
     labelled_only
         Whether to leave out micrographs without a mask; otherwise their mask is None.
     pixel_size
@@ -101,7 +105,7 @@ def labelled_pairs(
                 f"{row['mask']} is {mask.shape} and {row['image']} is {image.array.shape}; "
                 "a mask has the shape of its image."
             )
-        yield LabelledPair(labelled, mask > mask.max() / 2 if mask.any() else mask.astype(bool))
+        yield LabelledPair(labelled, _marked(mask))
 
 
 def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
@@ -163,6 +167,26 @@ def _by_name(folder: Path) -> list[dict[str, str]]:
         )
     relative = [(image.relative_to(folder), mask and mask.relative_to(folder)) for image, mask in rows]
     return [{"image": str(image), "mask": str(mask or "")} for image, mask in relative]
+
+
+def _marked(mask: NDArray[np.float32]) -> NDArray[np.bool_] | NDArray[np.int32]:
+    """Return what a mask as it was read marks: the numbers of particles where it has them, else particle or not."""
+    top = float(mask.max())
+    if _numbered(mask, top):
+        return mask.astype(np.int32)
+    return mask > top / 2 if top > 0 else np.zeros(mask.shape, bool)
+
+
+def _numbered(mask: NDArray[np.float32], top: float) -> bool:
+    """Return whether a mask numbers particles, and is not drawn in grey or with smooth outlines."""
+    if mask.min() < 0 or (mask != np.round(mask)).any() or len(np.unique(mask)) <= 2:
+        return False
+    if top < 128:
+        return True
+    # numbers fill areas; the greys of a drawn mask are a seam between its darkest and its brightest
+    filled = mask[(maximum_filter(mask, 3) == minimum_filter(mask, 3)) & (mask > 0)]
+    between = (filled > top / 8) & (filled < top * 7 / 8)
+    return bool(filled.size > 0 and between.mean() > 0.25)
 
 
 def _pixel_size(row: dict[str, str]) -> float | None:
