@@ -8,6 +8,7 @@ import torch
 
 from exitwave.core import SpecError, Stream, TrainingError
 from exitwave.dataset import Recipe, concat, generate
+from exitwave.imaging import Micrograph
 from exitwave.learning import ArrayData, Crops, Net, Stored, Training, evaluate, train
 from exitwave.learning.batches import Joined
 from exitwave.learning.data import partition, strangers
@@ -110,6 +111,28 @@ def test_three_classes():
     assert classes.shape == (3, 64, 64)
     assert np.allclose(classes.sum(axis=0), 1, atol=1e-4)
     assert np.allclose(network.predict(images[0], 0.4), classes[1:].sum(axis=0), atol=1e-5)
+
+
+def test_masks_of_three_classes_come_through_pairs_and_more_are_refused():
+    images, labels = striped(6)
+    labels[:, :20][labels[:, :20] > 0] = 2
+    pairs = [(Micrograph(image, 0.4), mask) for image, mask in zip(images, labels, strict=True)]
+    data = ArrayData.from_pairs(pairs)
+    assert np.array_equal(data.masks("labels", range(6)), labels)
+    three = Stored.read(data, range(6), Crops(size=32, pixel_size=0.4), net=Net(width=0.125, classes=3))
+    assert int(three.labels.max()) == 2
+    two = Stored.read(data, range(6), Crops(size=32, pixel_size=0.4), net=Net(width=0.125))
+    assert int(two.labels.max()) == 1
+    # classes that touch are particles of their own
+    assert data.masks("instances", [0]).max() >= len(np.unique(labels[0])) - 1
+    for wrong, sentence in (
+        (labels.astype(np.uint16) * 150, r"labels reach from 0 to 300; with 3 classes they are whole numbers from 0"),
+        (labels * 0.7, "labels are no whole numbers; with 3 classes"),
+    ):
+        with pytest.raises(TrainingError, match=sentence):
+            train(
+                ArrayData(images, wrong, 0.4), seed=1, epochs=1, net=Net(width=0.125, classes=3), crops={"size": 32}
+            )
 
 
 def test_a_loss_that_explodes_is_named():

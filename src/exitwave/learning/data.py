@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label as connected
 
 from exitwave.core import Stream, TrainingError
 from exitwave.learning.heads import HEADS, head_targets
@@ -22,6 +22,7 @@ __all__ = [
     "groups_of",
     "label_maps",
     "partition",
+    "parts_of",
     "pixel_sizes",
     "strangers",
 ]
@@ -61,7 +62,7 @@ class ArrayData:
     images
         (n, y, x).
     labels
-        (n, y, x), classes; 0 is background.
+        (n, y, x), classes; 0 is background. A network of two classes takes all else for particle, numbered ones too.
     pixel_size
         Å, one number or one for each image.
     groups
@@ -95,14 +96,23 @@ class ArrayData:
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[Any, ArrayLike]]) -> ArrayData:
-        """Return the data of (micrograph, mask) pairs, cut to the smallest of their shapes from the top left."""
+        """Return the data of (micrograph, mask) pairs, cut to the smallest of their shapes from the top left.
+
+        Examples
+        --------
+        >>> from exitwave.imaging import Micrograph
+        >>> mask = np.repeat([[0, 1, 2]], 4, axis=0)
+        >>> data = ArrayData.from_pairs([(Micrograph(np.ones((4, 3), np.float32), 0.2), mask)])
+        >>> np.unique(data.masks("labels", [0])).tolist()
+        [0, 1, 2]
+        """
         listed = [(micrograph, np.asarray(mask)) for micrograph, mask in pairs]
         if not listed:
             raise TrainingError("there are no labelled micrographs; give pairs of a micrograph and its mask.")
         rows, columns = (min(mask.shape[axis] for _, mask in listed) for axis in (0, 1))
         images = np.stack([micrograph.array[:rows, :columns] for micrograph, _ in listed])
         labels = np.stack([mask[:rows, :columns] for _, mask in listed])
-        return cls(images, labels > 0, [micrograph.known_pixel_size() for micrograph, _ in listed])
+        return cls(images, labels, [micrograph.known_pixel_size() for micrograph, _ in listed])
 
     def __len__(self) -> int:
         return len(self._images)
@@ -120,11 +130,23 @@ class ArrayData:
         return np.asarray(self._images[np.asarray(indices)])
 
     def masks(self, rule: str, indices: ArrayLike) -> NDArray[Any]:
-        """Return labels (n, y, x); for the rule "instances" the connected parts of what is not background."""
+        """Return labels (n, y, x); for the rule "instances" the connected parts of each but the background."""
         labels = self._labels[np.asarray(indices)]
         if rule != "instances":
             return np.asarray(labels)
-        return np.stack([connected(one > 0)[0] for one in labels])
+        return np.stack([parts_of(one) for one in labels])
+
+
+def parts_of(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Return the connected parts of every label but 0, numbered from 1: particles that touch differ in their labels.
+
+    Examples
+    --------
+    >>> parts_of(np.array([[1, 1, 2, 0, 1]])).tolist()
+    [[1, 1, 2, 0, 3]]
+    """
+    measure: Any = import_module("skimage.measure")
+    return np.asarray(measure.label(np.asarray(labels, np.int64), background=0, connectivity=1), np.int32)
 
 
 _MASKS = ("phase", "phase_thickness", "thickness", "hull")  # of the rules of exitwave, those that mark particles
@@ -155,9 +177,14 @@ def label_maps(
     """Return class maps (n, y, x) of some images, and what the network's heads are to say of them.
 
     Where there are two classes, everything above zero is the second.
+
+    Raises
+    ------
+    TrainingError
+        If labels are no whole numbers from 0 to below the number of classes, of which there are three or more.
     """
     masks = np.asarray(data.masks(rule or default_rule(data), indices))
-    labels = np.asarray(masks > 0 if net.classes == 2 else masks, np.uint8)
+    labels = np.asarray(masks > 0 if net.classes == 2 else _classes(masks, net.classes), np.uint8)
     if not net.heads:
         return labels, None
     known = tuple(getattr(data, "rules", ()))
@@ -169,6 +196,18 @@ def label_maps(
         for at, size in enumerate(pixel_sizes(data)[np.asarray(indices)])
     ]
     return labels, np.stack(targets)
+
+
+def _classes(masks: NDArray[Any], classes: int) -> NDArray[Any]:
+    low, high = masks.min(initial=0), masks.max(initial=0)
+    if low < 0 or high >= classes:
+        raise TrainingError(
+            f"labels reach from {low:g} to {high:g}; with {classes} classes they are whole numbers from 0 to "
+            f"{classes - 1}: give net more classes, or number the labels anew."
+        )
+    if masks.dtype.kind == "f" and (masks != np.round(masks)).any():
+        raise TrainingError(f"labels are no whole numbers; with {classes} classes they are 0 to {classes - 1}.")
+    return masks
 
 
 def pixel_sizes(data: ImageData) -> NDArray[np.float64]:
