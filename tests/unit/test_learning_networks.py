@@ -198,3 +198,16 @@ def test_files_that_are_no_networks_are_refused(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TrainingError, match="cannot be read as safetensors"):
         Network.load(tmp_path / "cut.safetensors")
+
+
+@pytest.mark.parametrize(("device", "message"), [("quantum", "it is cpu, cuda"), ("meta", "this machine has not")])
+def test_devices_that_are_not_there_are_refused(tmp_path, device, message):
+    network = Network(Net(width=0.125), build(Net(width=0.125)).state_dict(), 0.4, Normalisation())
+    with pytest.raises(TrainingError, match=f"device is '{device}'.*{message}"):
+        Network.load(network.save(tmp_path / "net.safetensors"), device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(TrainingError, match="device is 'cuda', but torch sees no GPU"):
+        Network.load("general", device="cuda")

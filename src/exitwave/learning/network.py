@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import TrainingError, canonical_json, identity
 from exitwave.core.files import write_whole
+from exitwave.learning.environment import usable_device
 from exitwave.learning.familiarity import unfamiliar
 from exitwave.learning.inference import probabilities
 from exitwave.learning.networks import Net, build, channels_last
@@ -91,8 +92,8 @@ class Network:
         return identity(spec | {"weights": digest.hexdigest()})
 
     def to(self, device: str | torch.device) -> Self:
-        """Move the network to a device and return it."""
-        self.module.to(device)
+        """Move the network to a device and return it; a device that is not there is refused."""
+        self.module.to(usable_device(device))
         return self
 
     @property
@@ -218,7 +219,7 @@ class Network:
         Raises
         ------
         TrainingError
-            If the file is missing, damaged, or no network.
+            If the file is missing, damaged, or no network, or the device is not there.
         """
         from safetensors import SafetensorError, safe_open
 

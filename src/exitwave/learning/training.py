@@ -16,7 +16,7 @@ from exitwave.learning.augment import Augmentation, augment
 from exitwave.learning.batches import Batch, Source
 from exitwave.learning.crops import Crops
 from exitwave.learning.data import ImageData, default_rule, partition, strangers
-from exitwave.learning.environment import environment
+from exitwave.learning.environment import environment, usable_device
 from exitwave.learning.familiarity import profile
 from exitwave.learning.memory import keep_memory
 from exitwave.learning.network import Network
@@ -179,7 +179,7 @@ def train(
     spec = _with(spec or Training(), epochs, fields)
     if start is not None:
         spec = _as(start, spec)
-    stream, where = Stream(seed), _device(device)
+    stream, where = Stream(seed), usable_device(device)
     data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
@@ -242,7 +242,7 @@ def fit(
     from exitwave.learning.share import run_shared
 
     keep_memory()
-    where = _device(device)
+    where = usable_device(device)
     key = identity({"record": record, "stream": str(stream)})
     with tempfile.TemporaryDirectory(prefix="exitwave-") as scratch:
         home = Path(scratch) if folder is None else Path(folder)
@@ -272,18 +272,6 @@ def _with(spec: Training, epochs: int | None, fields: dict[str, Any]) -> Trainin
     # parsed rather than replaced, so that an error names the field as it was written
     known = {name: value for name, value in spec if name in spec.model_fields_set}
     return Training.parse(known | changes)
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise TrainingError(f"device is {device!r}; it is cpu, cuda or cuda:1, for example.") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(f'device is {device!r}, but torch sees no GPU; give device="cpu" or leave it out.')
-    return found
 
 
 def _as(start: Network, spec: Training) -> Training:
