@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ import pytest
 from PIL import Image
 
 from exitwave.core import MicrographError
-from exitwave.micrographs import CalibrationWarning, frames, read, write_tiff
+from exitwave.micrographs import CalibrationWarning, frames, read, save, segment, write_tiff
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "microscope-files"
+
+
+def file_reader(path: Path) -> Any:
+    plugin = "hspy" if path.suffix == ".hspy" else "digitalmicrograph"
+    return pytest.importorskip(f"rsciio.{plugin}").file_reader(str(path))
+
+
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the microscopes' files are not in ../shared")
 
 IMAGE = (np.random.default_rng(3).random((48, 64)) * 4000).astype(np.uint16)
@@ -68,13 +76,14 @@ def test_pixels_that_are_not_square_are_told_and_made_square(name: str) -> None:
         image = read(SHARED / name)
     assert image.array.shape == (64, 640)
     assert image.pixel_size == pytest.approx(2.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        raw = read(SHARED / name, pixel_size=1.5)
-    assert raw.array.shape == (64, 128)
-    assert raw.pixel_size == 1.5
+    assert (image.metadata["shape"], image.metadata["pixel_sizes"]) == ((64, 128), pytest.approx((2.0, 10.0)))
+    with pytest.warns(CalibrationWarning, match=r"0\.3 Å in y and 1\.5 Å in x \(the size given is that of x"):
+        given = read(SHARED / name, pixel_size=1.5)
+    assert given.pixel_size == pytest.approx(0.3)
     # 5 new columns lie over each old one, and the middle one is at its centre
-    np.testing.assert_allclose(image.array[:, 2::5], raw.array, atol=1e-4)
+    np.testing.assert_array_equal(given.array, image.array)
+    raw = file_reader(SHARED / name)[0]["data"]
+    np.testing.assert_allclose(image.array[:, 2::5], raw, atol=1e-4)
 
 
 @needs_shared
@@ -173,6 +182,45 @@ def test_mrc(tmp_path: Path, order: str, kind: int, dtype: str) -> None:
     assert one.pixel_size == pytest.approx(0.2)
     np.testing.assert_array_equal(one.array, IMAGE)
     np.testing.assert_array_equal(two.array, IMAGE + 1)
+
+
+def test_results_are_on_the_pixels_of_the_file(tmp_path: Path) -> None:
+    """A disc of 6 nm on pixels of 0.1 × 0.25 nm: the table is of the disc, the files fit the micrograph's."""
+    y, x = np.mgrid[:120, :60]
+    disc = np.hypot(0.1 * (y - 60), 0.25 * (x - 30)) < 3.0
+    data = np.where(disc, 10.0, 100.0).astype(np.float32)
+    made = signal(scale=(0.1, 0.25)) | {"data": data}
+    made["axes"][0]["size"], made["axes"][1]["size"] = data.shape
+    file = tmp_path / "image.hspy"
+    pytest.importorskip("rsciio.hspy").file_writer(str(file), made)
+
+    class Dark:
+        def predict(self, array: Any, pixel_size: float) -> Any:
+            return (array < 50).astype(np.float32)
+
+    for given, factor in ((None, 1.0), (5.0, 2.0)):
+        with pytest.warns(CalibrationWarning, match="it is resampled"):
+            found = segment(read(file, pixel_size=given), Dark())
+        assert found.mask.shape == (120, 150)
+        assert found.particles()["equivalent_diameter_nm"][0] == pytest.approx(6.0 * factor, rel=0.02)
+        out = tmp_path / f"out{factor}"
+        found.save(out, "image")
+        save(found, out, "image", extras=["imagej", "coco", "hyperspy"])
+        assert np.mean(read(out / "image-mask.png").array.astype(bool) == disc) > 0.997
+        tifffile = pytest.importorskip("tifffile")
+        for kind in ("instances", "probability"):
+            with tifffile.TiffFile(out / f"image-{kind}.tif") as tif:
+                assert tif.pages[0].shape == (120, 60)
+                across, down = (tif.pages[0].tags[f"{axis}Resolution"].value for axis in "XY")
+                assert across[1] / across[0] == pytest.approx(0.25 * factor)
+                assert down[1] / down[0] == pytest.approx(0.1 * factor)
+        coco = json.loads((out / "image-coco.json").read_text())
+        assert (coco["images"][0]["height"], coco["images"][0]["width"]) == (120, 60)
+        [maps] = file_reader(out / "image-maps.hspy")
+        assert maps["data"].shape[1:] == (120, 60)
+        assert [axis["scale"] for axis in maps["axes"][1:]] == pytest.approx([0.1 * factor, 0.25 * factor])
+        np.testing.assert_allclose(maps["data"][0], data, atol=40)
+        assert np.abs(maps["data"][0] - data).mean() < 2
 
 
 def test_a_nearly_square_calibration_takes_the_mean(tmp_path: Path) -> None:

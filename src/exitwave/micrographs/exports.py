@@ -17,6 +17,7 @@ from scipy.ndimage import find_objects
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
+from exitwave.micrographs.grids import file_pixels, on_file_pixels
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["EXTRAS", "write_coco", "write_hyperspy", "write_rois"]
@@ -62,7 +63,7 @@ def write_rois(segmentation: Segmentation, path: str | Path) -> Path:
         raise MicrographError(f"the ROI file is {path.name}; a set of ImageJ ROIs is a .zip file.")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, outlines in _outlines(segmentation.instances):
+        for number, outlines in _outlines(on_file_pixels(segmentation).instances):
             longest = max(outlines, key=len)
             name = f"particle-{number:04d}"
             archive.writestr(zipfile.ZipInfo(f"{name}.roi"), _roi(longest, name))
@@ -106,7 +107,7 @@ def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, found in enumerate(segmentations, start=1):
+    for image_id, found in enumerate(map(on_file_pixels, segmentations), start=1):
         height, width = found.mask.shape
         name = found.micrograph.metadata.get("file") or found.micrograph.name
         images.append({"id": image_id, "file_name": name, "height": height, "width": width})
@@ -178,17 +179,18 @@ def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".hspy":
         raise MicrographError(f"the HyperSpy file is {path.name}; its name ends in .hspy.")
-    micrograph = segmentation.micrograph
+    found = on_file_pixels(segmentation)
+    micrograph, sizes = found.micrograph, file_pixels(found.micrograph)
     maps = {
         "micrograph": micrograph.array,
-        "probability": segmentation.probability,
-        "instances": segmentation.instances,
-        **segmentation.maps,
+        "probability": found.probability,
+        "instances": found.instances,
+        **found.maps,
     }
     data = np.stack([np.asarray(array, np.float32) for array in maps.values()])
-    scale, units = (1.0, "px") if micrograph.pixel_size is None else (micrograph.pixel_size / 10, "nm")
+    (y, x), units = ((1.0, 1.0), "px") if sizes is None else ((sizes[0] / 10, sizes[1] / 10), "nm")
     count, height, width = data.shape
-    axes = {"map": (count, "", 1.0), "y": (height, units, scale), "x": (width, units, scale)}
+    axes = {"map": (count, "", 1.0), "y": (height, units, y), "x": (width, units, x)}
     made = signal(data, axes, micrograph.name or "micrograph", {"exitwave": {"maps": list(maps)}})
     writer: Any = import_module("rsciio.hspy").file_writer
     # the writer goes by the name's ending, which that of a temporary file is not

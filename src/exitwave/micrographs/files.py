@@ -47,14 +47,15 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     micrograph's pixel size is None: the resolution of a print is not one.
 
     Where x and y are calibrated differently by more than 2 %, the image is resampled to square pixels of the
-    smaller size; by less, the geometric mean is taken. Both are told in a :class:`CalibrationWarning`.
+    smaller size; by less, the geometric mean is taken. Both are told in a :class:`CalibrationWarning`. Masks of what
+    was resampled are written on the pixels of the file (:func:`~exitwave.micrographs.save`).
 
     Parameters
     ----------
     path
         A file.
     pixel_size
-        Å/px, in place of what the file says.
+        Å/px, in place of what the file says; of x, where the file says that y differs by more than 2 %.
     frame
         Which image of a stack, movie or file of several images, from 0; not needed where there is one image.
 
@@ -62,7 +63,8 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     -------
     Micrograph
         Array of shape (y, x), float32, with the values of the file; ``metadata`` holds ``file``, ``format``,
-        ``frame``, ``frames`` and what the file itself says under ``original``.
+        ``frame``, ``frames`` and what the file itself says under ``original``; of resampled images also ``shape``
+        and ``pixel_sizes`` (y, x; Å) of the file.
 
     Raises
     ------
@@ -207,11 +209,10 @@ def _micrograph(
         "calibration": [{"name": a.name, "scale": a.scale, "units": a.units} for a in spatial[:2]],
         "original": signal.metadata,
     }
-    if override is None:
-        array, size = _square_pixels(array, sizes, name)
-    else:
-        size = override
-    return Micrograph(array=array, pixel_size=size, metadata=metadata, name=name)
+    square, size, own = _square_pixels(array, sizes, override, name)
+    if square.shape != array.shape:
+        metadata |= {"shape": array.shape, "pixel_sizes": own}
+    return Micrograph(array=square, pixel_size=size, metadata=metadata, name=name)
 
 
 def _take(path: Path, signal: Signal, place: tuple[int, ...]) -> NDArray[Any]:
@@ -245,14 +246,19 @@ def _grey(data: NDArray[Any], name: str) -> NDArray[np.float32]:
 
 
 def _square_pixels(
-    array: NDArray[np.float32], sizes: tuple[float | None, float | None], name: str
-) -> tuple[NDArray[np.float32], float | None]:
+    array: NDArray[np.float32], sizes: tuple[float | None, float | None], override: float | None, name: str
+) -> tuple[NDArray[np.float32], float | None, tuple[float, float] | None]:
+    """Return the image on square pixels, their size, and the sizes in y and x that the file's pixels have."""
     y, x = sizes
     if y is None or x is None:
-        return array, None
+        return array, override, None
     ratio = max(x, y) / min(x, y)
+    if override is not None:
+        if ratio - 1 < _NEARLY_SQUARE:
+            return array, override, None
+        y, x = override * y / x, override
     if ratio - 1 < _SQUARE:
-        return array, math.sqrt(x * y) if x != y else x
+        return array, math.sqrt(x * y) if x != y else x, None
     if ratio - 1 < _NEARLY_SQUARE:
         how, size = "the mean of both is taken as its pixel size", math.sqrt(x * y)
     else:
@@ -263,5 +269,7 @@ def _square_pixels(
         how = f"it is resampled from {array.shape} to {shape} square pixels of {size:.4g} Å"
         factors = (shape[0] / array.shape[0], shape[1] / array.shape[1])
         array = zoom(array, factors, order=1, mode="nearest", grid_mode=True).astype(np.float32)
-    warnings.warn(f"{name} has pixels of {y:.4g} Å in y and {x:.4g} Å in x; {how}.", CalibrationWarning, stacklevel=4)
-    return array, size
+    given = "" if override is None else " (the size given is that of x, and y follows from the file's ratio)"
+    text = f"{name} has pixels of {y:.4g} Å in y and {x:.4g} Å in x{given}; {how}."
+    warnings.warn(text, CalibrationWarning, stacklevel=4)
+    return array, size, (y, x)

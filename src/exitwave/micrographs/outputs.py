@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
 from exitwave.micrographs.exports import EXTRAS
+from exitwave.micrographs.grids import file_pixels, on_file_pixels
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["save", "write_table", "write_tiff"]
@@ -30,7 +31,8 @@ def save(
 
     ``NAME-mask.png`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and one TIFF for every
     further map of the network (with calibration, as ImageJ reads it), ``NAME-overlay.png``, ``NAME-particles.csv``
-    (six digits) and ``NAME-particles.parquet`` (all digits). Each file is written whole or not at all.
+    (six digits) and ``NAME-particles.parquet`` (all digits). Each file is written whole or not at all. Where the
+    micrograph's file has pixels that are not square, maps are on these; the overlay shows the square ones.
 
     Parameters
     ----------
@@ -71,24 +73,25 @@ def save(
         raise MicrographError(f"{unknown[0]} is no kind of output; there are {', '.join(EXTRAS)}.")
     name = name or segmentation.micrograph.name or "micrograph"
     folder = Path(folder)
-    size = segmentation.micrograph.pixel_size
+    size = file_pixels(segmentation.micrograph)
     table = segmentation.particles()
+    found = on_file_pixels(segmentation)
 
     def mask(path: Path) -> None:
         from PIL import Image
 
-        Image.fromarray(segmentation.mask.astype(np.uint8) * 255).save(path, format="PNG")
+        Image.fromarray(found.mask.astype(np.uint8) * 255).save(path, format="PNG")
 
     writers: dict[str, Callable[[Path], Any]] = {
         f"{name}-mask.png": mask,
-        f"{name}-instances.tif": lambda path: _tiff(path, _small(segmentation.instances), size),
-        f"{name}-probability.tif": lambda path: _tiff(path, segmentation.probability, size),
+        f"{name}-instances.tif": lambda path: _tiff(path, _small(found.instances), size),
+        f"{name}-probability.tif": lambda path: _tiff(path, found.probability, size),
         f"{name}-overlay.png": lambda path: segmentation.show().savefig(path, format="png", dpi=150),
         f"{name}-particles.csv": lambda path: _csv(table, path),
         f"{name}-particles.parquet": lambda path: table.to_parquet(path, index=False),
     }
-    for kind, array in segmentation.maps.items():
-        writers[f"{name}-{kind}.tif"] = partial(_tiff, array=array, pixel_size=size)
+    for kind, array in found.maps.items():
+        writers[f"{name}-{kind}.tif"] = partial(_tiff, array=array, pixel_sizes=size)
     if not overlay:
         del writers[f"{name}-overlay.png"]
     written = [_write(folder / file, writer) for file, writer in writers.items()]
@@ -165,7 +168,8 @@ def write_tiff(array: NDArray[Any], path: str | Path, pixel_size: float | None) 
     >>> round(read(file).pixel_size, 6)
     0.25
     """
-    return _write(Path(path), lambda file: _tiff(file, array, pixel_size))
+    sizes = None if pixel_size is None else (pixel_size, pixel_size)
+    return _write(Path(path), lambda file: _tiff(file, array, sizes))
 
 
 def _write(path: Path, writer: Callable[[Path], Any]) -> Path:
@@ -181,11 +185,12 @@ def _small(instances: NDArray[np.int32]) -> NDArray[Any]:
     return instances.astype(np.uint16 if instances.max(initial=0) < 1 << 16 else np.float32)
 
 
-def _tiff(path: Path, array: NDArray[Any], pixel_size: float | None) -> None:
+def _tiff(path: Path, array: NDArray[Any], pixel_sizes: tuple[float, float] | None) -> None:
     import tifffile
 
     options: dict[str, Any] = {}
-    if pixel_size is not None:
-        options = {"resolution": (10 / pixel_size, 10 / pixel_size), "metadata": {"unit": "nm", "axes": "YX"}}
+    if pixel_sizes is not None:
+        y, x = pixel_sizes
+        options = {"resolution": (10 / x, 10 / y), "metadata": {"unit": "nm", "axes": "YX"}}
     with path.open("wb") as file:
         tifffile.imwrite(file, array, imagej=True, **options)
