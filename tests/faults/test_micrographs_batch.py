@@ -38,7 +38,7 @@ def night(tmp_path: Path) -> Path:
     for index in range(4):
         radius = 10 + 3 * index
         np.save(place / f"image{index}.npy", np.where(np.hypot(y - 48, x - 48) < radius, 10.0, 100.0))
-    np.save(place / "more" / "image0.npy", np.full((2, 96, 96), 100.0))  # the same stem, a stack, nothing in it
+    np.save(place / "more" / "image0.npy", 100.0 + np.eye(96) * np.ones((2, 1, 1)))  # the same stem, a stack, empty
     (place / "broken.dm4").write_bytes(b"\0\0\0\4" + bytes(100))
     (place / "notes.txt").write_text("not a micrograph")
     return place
@@ -63,6 +63,13 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
     assert json.loads((out / "summary.json").read_text())["mean_diameter_nm"]["value"] > 0
     assert (out / "sizes.png").stat().st_size > 1000
     assert repr(batch) == "Batch(out: 4 particles on 6 images, 1 failed)"
+
+
+def test_a_blank_image_is_a_failure_of_its_file(night: Path, tmp_path: Path) -> None:
+    np.save(night / "image2.npy", np.ones((300, 300), np.float32))
+    batch = segment_folder(night, Dark(), tmp_path / "out", seed=1, pixel_size=0.2, overlay=False)
+    assert "image2 has no contrast" in batch.failures[str(night / "image2.npy")]
+    assert len(batch.images) == 5
 
 
 def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
@@ -121,7 +128,7 @@ def test_what_has_changed_is_done_again(night: Path, tmp_path: Path) -> None:
     ):
         segment_folder(night, network, out, **options, **extra)
         assert network.calls == calls
-    np.save(night / "image1.npy", np.full((64, 64), 100.0))
+    np.save(night / "image1.npy", 100.0 + np.eye(64))
     (out / "image2-particles.parquet").unlink()
     (out / "image3.json").write_text("{ half a rec")
     network = Dark("another")

@@ -181,6 +181,16 @@ def test_impossible_options(options: dict[str, float], text: str) -> None:
         segment(micrograph(disc(90, 100, 40)), Dark(), **options)
 
 
+@pytest.mark.parametrize(
+    "array", [np.ones((64, 64)), np.zeros((64, 64)), 1e6 + 1e-3 * np.eye(64), np.eye(64) * np.nan]
+)
+def test_an_image_without_contrast_is_refused(array: NDArray[np.float64]) -> None:
+    network = Dark()
+    with pytest.raises(MicrographError, match="blank has no contrast: all its pixels are"):
+        segment(Micrograph(array, 0.2, name="blank"), network)
+    assert not network.seen
+
+
 def test_an_unknown_pixel_size_is_refused() -> None:
     with pytest.raises(MicrographError, match="made has no pixel size"):
         segment(micrograph(disc(90, 100, 40), None), Dark())
@@ -405,13 +415,14 @@ def test_outlines_are_drawn_where_the_network_is_sure() -> None:
             first[44:52, 44:52] = 0.55
             return np.maximum(first, 0.6 * (np.hypot(y - 48, x - 140) < 20))
 
-    found = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False)
+    image = Micrograph(np.eye(96, 192), 1.0)
+    found = segment(image, Soft(), clean=False)
     assert len(found) == 2
     areas = np.bincount(found.instances.ravel())[1:]
     assert areas[0] == pytest.approx(np.pi * 25**2, rel=0.02)  # not 30² at one half, and without a hole
     assert areas[1] == pytest.approx(np.pi * 20**2, rel=0.02)
     assert np.array_equal(found.mask, found.instances > 0)
-    large = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False, minimum_area=15.0)
+    large = segment(image, Soft(), clean=False, minimum_area=15.0)
     assert np.unique(large.instances).tolist() == [0, 1]  # 19.6 and 12.6 nm²
-    whole = segment(Micrograph(np.ones((96, 192)), 1.0), Soft(), clean=False, outline=0.5)
+    whole = segment(image, Soft(), clean=False, outline=0.5)
     assert np.bincount(whole.instances.ravel())[1] == pytest.approx(np.pi * 30**2, rel=0.02)

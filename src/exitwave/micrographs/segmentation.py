@@ -163,7 +163,8 @@ def segment(
     Raises
     ------
     MicrographError
-        If the pixel size is unknown, a parameter is impossible, or the network gives no probabilities.
+        If the pixel size is unknown, the image is blank, a parameter is impossible, or the network gives no
+        probabilities.
 
     Examples
     --------
@@ -183,6 +184,7 @@ def segment(
         network = Network.load(network)
     pixel_size = micrograph.known_pixel_size()
     _check(threshold, outline, minimum_area)
+    _refuse_blank(fill_missing(micrograph))
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
     if flat:
         prepared = flatten(prepared)
@@ -243,6 +245,17 @@ def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float
     inside = gaussian_filter(mask.astype(np.float64), width)
     smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
     return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)
+
+
+def _refuse_blank(micrograph: Micrograph) -> None:
+    """Refuse an image without contrast: normalised, the rounding of its numbers would pass for structure."""
+    array = micrograph.array
+    low, high = float(array.min()), float(array.max())
+    if high - low <= 4 * float(np.finfo(np.float32).eps) * max(abs(low), abs(high)):
+        raise MicrographError(
+            f"{micrograph.name or 'the micrograph'} has no contrast: all its pixels are {low:.6g}; "
+            "export it again, or leave it out."
+        )
 
 
 def _check(threshold: float, outline: float, minimum_area: float) -> None:
