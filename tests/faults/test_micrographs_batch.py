@@ -60,7 +60,9 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
     pd.testing.assert_frame_equal(pd.read_parquet(out / "particles.parquet"), batch.particles)
     assert len(pd.read_csv(out / "images.csv")) == 6
     assert pd.read_csv(out / "failures.csv")["file"].tolist() == [str(night / "broken.dm4")]
-    assert json.loads((out / "summary.json").read_text())["mean_diameter_nm"]["value"] > 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["mean_diameter_nm"]["low"] < summary["mean_diameter_nm"]["value"]
+    assert "intervals" not in summary
     assert (out / "sizes.png").stat().st_size > 1000
     assert repr(batch) == "Batch(out: 4 particles on 6 images, 1 failed)"
 

@@ -8,6 +8,7 @@ import pytest
 
 from exitwave.core import MicrographError
 from exitwave.micrographs import summarise
+from exitwave.micrographs.summary import interval_note
 
 SIDE, MEDIAN, SIGMA, DENSITY = 30.0, 4.0, 0.35, 0.015  # nm, nm, 1, 1/nm²
 
@@ -79,4 +80,24 @@ def test_particles_of_one_image_alone_are_not_certain() -> None:
     assert found["mean_diameter_nm"].value == pytest.approx(one["mean_diameter_nm"].value)
     widths = [e["mean_diameter_nm"].high - e["mean_diameter_nm"].low for e in (found, one)]
     assert widths[0] == pytest.approx(widths[1], rel=0.2)
-    assert found["density_per_um2"].high > found["density_per_um2"].value
+    assert np.isnan(found["density_per_um2"].high)  # how three images differ says nothing
+
+
+def test_intervals_are_within_what_is_possible() -> None:
+    """Images that differ as those of a few particles and of one large particle do."""
+    particles, images = specimen(3, 6)
+    images["coverage"] = [0.99, 0.999, 0.95, 0.9, 0.2, 0.999]
+    particles.loc[particles["image"] == "image1", ["equivalent_diameter_nm", "feret_diameter_nm"]] *= 4
+    found = summarise(particles, images, seed=1)
+    for name, estimate in found.items():
+        assert 0 < estimate.low < estimate.value < estimate.high, name
+    assert found["coverage"].high < 1
+    assert interval_note(particles, images) == ""
+    few, some = particles[particles["image"] < "image3"], images[:3]
+    assert all(np.isnan(estimate.low) and estimate.value > 0 for estimate in summarise(few, some, seed=1).values())
+    assert interval_note(few, some).startswith("of 3 images with whole particles there are no intervals")
+    one = particles[particles["image"] == "image1"]
+    assert "of the particles of one image" in interval_note(one, images)
+    assert interval_note(particles[:0], images).startswith("of no images with whole particles")
+    lonely = summarise(one[~one["touches_border"]][:1], images[1:2], seed=1)
+    assert np.isnan(lonely["mean_diameter_nm"].low)  # one particle has no spread

@@ -23,7 +23,7 @@ from exitwave.micrographs.finding import find_micrographs, frames_of
 from exitwave.micrographs.outputs import save, write_table
 from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
 from exitwave.micrographs.sizes import size_histogram
-from exitwave.micrographs.summary import Estimate, summarise
+from exitwave.micrographs.summary import Estimate, interval_note, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -286,7 +286,8 @@ def _finish(
     write_table(particles, target / "particles.parquet")
     write_table(pd.DataFrame(list(failures.items()), columns=["file", "reason"]), target / "failures.csv")
     numbers = {name: _numbers(estimate) for name, estimate in summary.items()}
-    _write_json(target / "summary.json", {"images": len(images), "particles": len(particles), **numbers})
+    note = {"intervals": said} if (said := interval_note(particles, images)) and rows else {}
+    _write_json(target / "summary.json", {"images": len(images), "particles": len(particles), **numbers, **note})
     write_whole(
         target / "sizes.png",
         lambda path: batch.show().savefig(path, format="png", dpi=150),

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import expit, ndtri, stdtrit
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.streams import Stream
+from exitwave.core.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Estimate", "summarise"]
+__all__ = ["FEWEST", "Estimate", "interval_note", "summarise"]
+
+FEWEST = 4  # images, for an interval over images: of fewer, Student's quantile makes it say nothing
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Estimate:
     --------
     >>> print(Estimate(4.1234, low=3.9, high=4.35))
     4.123 [3.9, 4.35]
+    >>> print(Estimate(4.1234, low=math.nan, high=math.nan))
+    4.123
     """
 
     value: float
@@ -41,6 +46,8 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.4g}"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 
@@ -56,8 +63,9 @@ def summarise(
 
     Intervals come from resampling whole images, as particles of one image are more alike than those of two; the
     standard error is enlarged by :math:`\sqrt{n/(n-1)}` and taken times Student's quantile for n − 1 degrees of
-    freedom, as percentiles are too narrow for few images. Where whole particles are in one image alone, these are
-    resampled.
+    freedom, as percentiles are too narrow for few images. It is counted off on the logarithm of a size or density and
+    on the logit of a coverage, which keeps the ends within what is possible. Of fewer than four images there is no
+    interval (:func:`interval_note` says so), but where whole particles are in one image alone, these are resampled.
 
     Parameters
     ----------
@@ -116,32 +124,58 @@ def summarise(
     value = _estimates(sums.sum(axis=0)[None])[0]
     count = len(sums)
     spread, factors = np.full((resamples, 5), math.nan), np.full(5, math.nan)
-    if count > 1:
+    # only images with whole particles say how sizes vary from image to image
+    told = np.array([np.count_nonzero(sums[:, 1])] * 3 + [count] * 2)
+    if count >= FEWEST:
         picks = draw.multinomial(count, np.full(count, 1 / count), size=resamples)
         spread = _estimates(picks @ sums)
-        # only images with whole particles say how sizes vary from image to image
-        told = np.array([np.count_nonzero(sums[:, 1])] * 3 + [count] * 2)
-        told = np.maximum(told, 2)
-        factors = np.sqrt(told / (told - 1)) * stdtrit(told - 1, 0.5 + level / 2)
-    if np.count_nonzero(sums[:, 1]) < 2:
-        rows = _particle_rows(particles, images)
-        units = max(len(rows), 1)
-        picks = draw.poisson(1.0, size=(resamples, len(rows)))
-        total = picks @ rows if len(rows) else np.zeros((resamples, 5))
+        enough = np.maximum(told, 2)
+        factors = np.sqrt(enough / (enough - 1)) * stdtrit(enough - 1, 0.5 + level / 2)
+        spread[:, told < FEWEST] = math.nan
+    rows = _particle_rows(particles, images)
+    if told[0] == 1 and len(rows) > 1:
+        total = draw.poisson(1.0, size=(resamples, len(rows))) @ rows
         alone = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
-        alone[:, 4] = np.nan  # one image says nothing about how the coverage varies
-        columns = slice(0, 5 if count == 1 else 3)
+        columns = slice(0, 4 if count == 1 else 3)  # one image says nothing about how the coverage varies
         spread[:, columns] = alone[:, columns]
-        factors[columns] = float(ndtri(0.5 + level / 2)) * math.sqrt(units / max(units - 1, 1))
+        factors[columns] = float(ndtri(0.5 + level / 2)) * math.sqrt(len(rows) / (len(rows) - 1))
     names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
     result = {}
     for index, name in enumerate(names):
         finite = spread[np.isfinite(spread[:, index]), index]
         error = float(factors[index] * finite.std(ddof=1)) if finite.size > resamples // 2 else math.nan
-        middle = float(value[index])
-        low = middle - error if math.isnan(error) else max(0.0, middle - error)
-        result[name] = Estimate(middle, low, middle + error)
+        result[name] = _within(float(value[index]), error, most=1.0 if name == "coverage" else math.inf)
     return result
+
+
+def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
+    """Return what is to be said of the intervals that :func:`summarise` gives, or nothing where they are complete.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> images = pd.DataFrame({"image": ["one", "two"]})
+    >>> interval_note(pd.DataFrame({"image": ["one", "two"], "touches_border": [False, False]}), images)
+    'of 2 images with whole particles there are no intervals, which take 4 or more'
+    """
+    whole = particles[~particles["touches_border"].astype(bool)] if len(particles) else particles
+    told = whole["image"].nunique() if len(whole) else 0
+    if told == 1:
+        return "intervals are of the particles of one image, and how images differ is not in them"
+    if told < FEWEST:
+        return f"of {counted(told, 'image')} with whole particles there are no intervals, which take {FEWEST} or more"
+    return ""
+
+
+def _within(value: float, error: float, most: float) -> Estimate:
+    """Return a number from 0 to ``most`` with its interval, counted off where it has no bounds: by logarithms."""
+    if math.isnan(error) or not 0 < value < most:
+        return Estimate(value, math.nan, math.nan)
+    if math.isinf(most):
+        factor = math.exp(min(error / value, 700.0))
+        return Estimate(value, value / factor, value * factor)
+    odds, step = math.log(value / (1 - value)), error / (value * (1 - value))
+    return Estimate(value, float(expit(odds - step)), float(expit(odds + step)))
 
 
 def _particle_rows(particles: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.float64]:
