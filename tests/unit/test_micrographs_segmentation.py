@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
 from exitwave.micrographs import (
+    Estimate,
     Segmentation,
     example_files,
     fit_lognormal,
@@ -274,6 +275,10 @@ def test_the_histogram_counts_whole_particles() -> None:
     assert of_whole.startswith("3 whole particles")
     assert of_whole.endswith("cut off by the border: 1")
     assert "4 particles" in size_histogram(table, border=True).axes[0].texts[0].get_text()
+    summary = {"mean_diameter_nm": Estimate(4.4, 4.1, 4.7), "median_diameter_nm": Estimate(4.2, np.nan, np.nan)}
+    corrected = size_histogram(table, summary=summary).axes[0].texts[0].get_text()
+    assert corrected.startswith(of_whole)
+    assert corrected.endswith("corrected for those cut off:\nmean 4.4 [4.1, 4.7] nm\nmedian 4.2 nm")
     for few in ([4.0], [4.0, 4.0, 4.0]):
         size_histogram(pd.DataFrame({"equivalent_diameter_nm": few}))
     with pytest.raises(MicrographError, match="column is 'volume'"):

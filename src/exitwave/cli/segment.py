@@ -65,6 +65,8 @@ def command(
             extras=extra,
         )
     console.print(f"Wrote [bold]{output}[/]: {result.found}.")
+    for line in result.summed_up:
+        console.print(line, markup=False, soft_wrap=True)
     for row in result.images[result.images["unfamiliar"] != ""].itertuples():
         console.print(f"{row.image} is unlike the training images: {row.unfamiliar}.", markup=False, soft_wrap=True)
     for path, reason in result.failures.items():

@@ -23,7 +23,7 @@ from exitwave.micrographs.finding import find_micrographs, frames_of
 from exitwave.micrographs.outputs import save, write_table
 from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
 from exitwave.micrographs.sizes import size_histogram
-from exitwave.micrographs.summary import Estimate, interval_note, summarise
+from exitwave.micrographs.summary import Estimate, interval_note, summarise, summary_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +80,13 @@ class Batch:
         return f"{counted(len(self.particles), 'particle')} on {counted(len(self.images), 'image')}"
 
     def show(self) -> Figure:
-        """Return the histogram of all whole particles."""
-        return size_histogram(self.particles, title=counted(len(self.images), "image"))
+        """Return the histogram of all whole particles, with the summary's mean and median."""
+        return size_histogram(self.particles, title=counted(len(self.images), "image"), summary=self.summary)
+
+    @property
+    def summed_up(self) -> list[str]:
+        """The summary as lines for people; nothing where no image could be segmented."""
+        return summary_words(self.summary, interval_note(self.particles, self.images)) if self.summary else []
 
 
 def segment_folder(

@@ -13,8 +13,12 @@ from exitwave.core.errors import MicrographError
 from exitwave.core.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from exitwave.micrographs.summary import Estimate
 
 __all__ = ["LogNormal", "fit_lognormal", "size_histogram"]
 
@@ -93,7 +97,12 @@ def fit_lognormal(sizes: ArrayLike) -> LogNormal:
 
 
 def size_histogram(
-    table: pd.DataFrame, *, column: str = "equivalent_diameter_nm", border: bool = False, title: str = ""
+    table: pd.DataFrame,
+    *,
+    column: str = "equivalent_diameter_nm",
+    border: bool = False,
+    title: str = "",
+    summary: Mapping[str, Estimate] | None = None,
 ) -> Figure:
     """Return the histogram of a particle table with its log-normal fit.
 
@@ -107,6 +116,9 @@ def size_histogram(
         Count particles that the image's edge cuts off, too.
     title
         Above the axes.
+    summary
+        From :func:`~exitwave.micrographs.summarise`: its mean and median are printed below those of the particles
+        that are drawn. They differ, as they make up for large particles that the images' edges cut more often.
 
     Raises
     ------
@@ -147,8 +159,11 @@ def size_histogram(
         axes.plot(d, law.density(d) * sizes.size * (edges[1] - edges[0]), color="#b3492e", linewidth=1.6)
         text += f" ± {sizes.std(ddof=1):.2f} nm\nlog-normal: median {law.median:.2f} nm, σ {law.sigma:.2f}"
     text += f"\ncut off by the border: {cut}" if cut else ""
+    if summary:
+        mean, median = summary["mean_diameter_nm"], summary["median_diameter_nm"]
+        text += f"\ncorrected for those cut off:\nmean {mean} nm\nmedian {median} nm"
     axes.text(0.98, 0.97, text, ha="right", va="top", transform=axes.transAxes, fontsize=9)
-    axes.margins(y=0.25)
+    axes.margins(y=0.75 if summary else 0.25)  # room for the text
     return figure
 
 

@@ -15,9 +15,11 @@ from exitwave.core.streams import Stream
 from exitwave.core.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
-__all__ = ["FEWEST", "Estimate", "interval_note", "summarise"]
+__all__ = ["FEWEST", "Estimate", "interval_note", "summarise", "summary_words"]
 
 FEWEST = 4  # images, for an interval over images: of fewer, Student's quantile makes it say nothing
 
@@ -165,6 +167,28 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     if told < FEWEST:
         return f"of {counted(told, 'image')} with whole particles there are no intervals, which take {FEWEST} or more"
     return ""
+
+
+def summary_words(summary: Mapping[str, Estimate], note: str = "") -> list[str]:
+    """Return a summary as lines for people: sizes and densities that make up for particles that edges cut.
+
+    Examples
+    --------
+    >>> four = Estimate(4.1234, low=3.9, high=4.35)
+    >>> names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
+    >>> for line in summary_words(dict.fromkeys(names, four)):
+    ...     print(line)
+    mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35] (corrected for edges)
+    4.123 [3.9, 4.35] particles per µm², coverage 4.123 [3.9, 4.35]
+    """
+    mean, median, sigma, density, coverage = (
+        summary[name] for name in ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
+    )
+    lines = [f"{density} particles per µm², coverage {coverage}"]
+    if math.isfinite(mean.value):
+        sizes = f"mean diameter {mean} nm, median {median} nm, σ {sigma} (corrected for edges)"
+        lines.insert(0, sizes)
+    return [*lines, note] if note else lines
 
 
 def _within(value: float, error: float, most: float) -> Estimate:
