@@ -74,6 +74,15 @@ def test_a_blank_image_is_a_failure_of_its_file(night: Path, tmp_path: Path) -> 
     assert len(batch.images) == 5
 
 
+@pytest.mark.parametrize(("name", "value"), [("threshold", 1.5), ("neck", -1), ("symmetries", 3), ("outline", 0)])
+def test_an_impossible_option_is_no_failure_of_a_file(night: Path, tmp_path: Path, name: str, value: float) -> None:
+    network = Dark()
+    with pytest.raises(MicrographError, match=f"{name} is {value};"):
+        segment_folder(night, network, tmp_path / "out", seed=1, pixel_size=1.0, **{name: value})
+    assert network.calls == 0
+    assert not (tmp_path / "out").exists()
+
+
 def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
     write_tiff(np.load(night / "image3.npy").astype(np.float32), night / "calibrated.tif", 0.5)
     rows = ["image0.npy,0.1", "image1.npy,about 0.1", "more/image0.npy,0.2", "calibrated.tif,0.1"]

@@ -21,7 +21,7 @@ from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.finding import find_micrographs, frames_of
 from exitwave.micrographs.outputs import save, write_table
-from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
+from exitwave.micrographs.segmentation import Predictor, Segmentation, check_options, segment
 from exitwave.micrographs.sizes import size_histogram
 from exitwave.micrographs.summary import Estimate, interval_note, summarise, summary_words
 
@@ -135,7 +135,7 @@ def segment_folder(
     Raises
     ------
     MicrographError
-        If there is nothing to segment or the results cannot be written.
+        If there is nothing to segment, an option is impossible, or the results cannot be written.
 
     Examples
     --------
@@ -149,6 +149,7 @@ def segment_folder(
     >>> segment_folder(place, Dark(), place / "results", seed=1, pixel_size=1.0)
     Batch(results: 1 particle on 1 image)
     """
+    check_options(**options)
     target = Path(folder)
     files = [f for f in find_micrographs(sources) if target.resolve() not in f.resolve().parents]
     if not files:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Predictor", "Segmentation", "segment"]
+__all__ = ["Predictor", "Segmentation", "check_options", "segment"]
 
 _DISTANCE_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 _HEAD_NECK = 2 / 3
@@ -183,7 +183,7 @@ def segment(
 
         network = Network.load(network)
     pixel_size = micrograph.known_pixel_size()
-    _check(threshold, outline, minimum_area)
+    check_options(threshold=threshold, outline=outline, minimum_area=minimum_area, neck=neck, symmetries=symmetries)
     _refuse_blank(fill_missing(micrograph))
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)
     if flat:
@@ -258,12 +258,31 @@ def _refuse_blank(micrograph: Micrograph) -> None:
         )
 
 
-def _check(threshold: float, outline: float, minimum_area: float) -> None:
+def check_options(
+    *,
+    threshold: float = 0.5,
+    outline: float = 0.75,
+    minimum_area: float = 1.0,
+    neck: float = 0.75,
+    clean: bool = True,
+    flat: bool = False,
+    symmetries: int = 1,
+) -> None:
+    """Refuse options that :func:`segment` cannot take of any micrograph.
+
+    Examples
+    --------
+    >>> check_options(threshold=0.4, flat=True)
+    """
     for name, value in (("threshold", threshold), ("outline", outline)):
         if not 0 < value < 1:
             raise MicrographError(f"{name} is {value}; it is a probability between 0 and 1.")
     if not 0 <= minimum_area < np.inf:
         raise MicrographError(f"minimum_area is {minimum_area}; it is an area of 0 or more in nm².")
+    if not 0 <= neck <= 1:
+        raise MicrographError(f"neck is {neck}; it is a number from 0 (never cut) to 1 (cut at every constriction).")
+    if symmetries not in (1, 4, 8):
+        raise MicrographError(f"symmetries is {symmetries}; it is 1, 4 or 8.")
 
 
 def _probability(result: Any, micrograph: Micrograph) -> NDArray[np.float32]:
