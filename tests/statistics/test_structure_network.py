@@ -52,7 +52,7 @@ def test_seams_are_like_the_rest(density):
     positions = NetworkCarbon(density).atoms(Bounds((0, 0, 0), LENGTHS, (True,) * 3), stream).positions
     edge = min(cell.edge for cell in generator._nearest(density)[0])
     centres, _ = tile_centres(
-        LENGTHS, np.ones(3, dtype=bool), generator.SPACING * edge, (stream / "tiles").generator()
+        LENGTHS, np.ones(3, dtype=bool), generator.SPACING * edge, (stream / "tiles").generator(), np.zeros(3)
     )
     distances, tiles = cKDTree(centres % LENGTHS, boxsize=LENGTHS).query(positions % LENGTHS, k=2)
     across = centres[tiles[:, 1]] - centres[tiles[:, 0]]

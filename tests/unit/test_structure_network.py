@@ -83,7 +83,7 @@ def test_neighbours_are_those_of_every_pair(periodic):
     lengths = np.array([11.0, 12.0, 30.0])
     positions = Stream(2).generator().random((400, 3)) * lengths
     alive = np.arange(400) % 7 != 0
-    around = near(positions, alive, np.where(periodic, lengths, -lengths), 3.1)
+    around = near(positions, alive, np.where(periodic, lengths, -lengths), 3.1, np.zeros(3), lengths)
     gaps = positions[:, None] - positions[None]
     gaps -= np.where(periodic, lengths * np.round(gaps / lengths), 0.0)
     close = (np.linalg.norm(gaps, axis=-1) < 3.1) & alive[:, None] & alive & ~np.eye(400, dtype=bool)
@@ -96,10 +96,10 @@ def test_neighbours_are_those_of_every_pair(periodic):
 def test_tiles_cover_a_box_once(periodic):
     lengths, flags = np.array([40.0, 31.0, 25.0]), np.array(periodic)
     cell = cells()[0]
-    centres, radius = tile_centres(lengths, flags, 18.0, Stream(1).generator())
+    centres, radius = tile_centres(lengths, flags, 18.0, Stream(1).generator(), np.zeros(3))
     count = 0
     for index, centre in enumerate(centres):
-        rivals = tile_rivals(centres, radius, lengths, flags, index)
+        rivals = tile_rivals(centres, radius, lengths, flags, index, np.zeros(3), lengths)
         # the same uncut cell everywhere, not turned, not shifted against the box: tiles that are cut out of one
         # crystal of such cells hold each of its atoms once
         positions, local, _, depth = fill_tile(
@@ -113,6 +113,7 @@ def test_tiles_cover_a_box_once(periodic):
             radius,
             lengths,
             flags,
+            np.zeros(3),
         )
         assert (np.linalg.norm(local, axis=1) <= radius).all()
         assert (depth >= 0).all()

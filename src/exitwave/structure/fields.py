@@ -10,7 +10,7 @@ from exitwave.structure.arrays import Array
 __all__ = ["gaussian_field"]
 
 
-def gaussian_field(lengths: tuple[float, float], correlation: float, stream: Stream) -> Array:
+def gaussian_field(lengths: tuple[float, float], correlation: float, stream: Stream, shear: float = 0.0) -> Array:
     r"""Return a periodic Gaussian random field with mean 0 and standard deviation 1.
 
     Its correlation function is :math:`\exp(-r^2/\xi^2)`.
@@ -21,6 +21,9 @@ def gaussian_field(lengths: tuple[float, float], correlation: float, stream: Str
         Periods (x, y), Å.
     correlation
         Correlation length :math:`\xi`, Å, above 0.
+    shear
+        The second vector of a skew cell is (shear y, y), with the period y; the field is then on a grid in
+        x - shear y and y.
     stream
         Where the randomness comes from.
 
@@ -42,7 +45,8 @@ def gaussian_field(lengths: tuple[float, float], correlation: float, stream: Str
     qx = 2 * np.pi * np.fft.rfftfreq(nx, lengths[0] / nx)
     qy = 2 * np.pi * np.fft.fftfreq(ny, lengths[1] / ny)
     # amplitude = square root of the Gaussian power spectrum
-    filtered = np.fft.rfft2(noise) * np.exp(-(qx**2 + qy[:, None] ** 2) * correlation**2 / 8)
+    qy = qy[:, None] - shear * qx
+    filtered = np.fft.rfft2(noise) * np.exp(-(qx**2 + qy**2) * correlation**2 / 8)
     filtered[0, 0] = 0.0
     smooth: Array = np.asarray(np.fft.irfft2(filtered, s=(ny, nx)))
     result: Array = smooth / smooth.std()

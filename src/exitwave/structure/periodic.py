@@ -1,4 +1,4 @@
-"""Atoms together with their periodic images near the cell, for searches in plain space."""
+"""Periodic images: of atoms near the cell, for searches in plain space, and of regions that meet their own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import product
 import numpy as np
 
 from exitwave.structure.arrays import Array, Ints
+from exitwave.structure.regions.base import Region
 
-__all__ = ["with_images"]
+__all__ = ["is_upright", "meets_itself", "with_images"]
 
 
 def with_images(positions: Array, cell: Array, pbc: tuple[bool, bool, bool], reach: float) -> tuple[Array, Ints]:
@@ -55,3 +56,49 @@ def with_images(positions: Array, cell: Array, pbc: tuple[bool, bool, bool], rea
             places.append(positions[near] + np.array(shift) @ cell)
             whose.append(owners[near])
     return np.concatenate(places), np.concatenate(whose)
+
+
+def is_upright(cell: Array, pbc: tuple[bool, bool, bool]) -> bool:
+    """Return whether each vector along which a scene repeats lies along its axis, and no other vector leans on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_upright(np.diag([3.0, 4, 5]), (True, True, True)), is_upright(np.eye(3) + np.eye(3, k=1), (True,) * 3)
+    (True, False)
+    """
+    filled = cell != 0
+    along = [filled[i, i] and filled[i].sum() == 1 == filled[:, i].sum() for i in range(3)]
+    return all(upright or not repeats for upright, repeats in zip(along, pbc, strict=True))
+
+
+def meets_itself(region: Region, cell: Array, pbc: tuple[bool, bool, bool], reach: float) -> tuple[bool, bool, bool]:
+    """Return along which cell vectors a bounded region may come within ``reach`` of a periodic image of its own.
+
+    An image is far off if some direction parts it from the region: x, y or z, the normals of the faces of the cell
+    and of the region, or the way to the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from exitwave.structure import Box
+    >>> meets_itself(Box(40, 20, 10), np.array([[40.0, 0, 0], [-20, 35, 0], [0, 0, 30]]), (True, True, False), 1.0)
+    (True, False, False)
+    """
+    inverse = np.linalg.inv(cell)
+    low, high = region.bounds()
+    most = np.ceil((high - low + reach) @ np.abs(inverse) + 1e-9)
+    ranges = [range(-int(n), int(n) + 1) if p else (0,) for n, p in zip(most, pbc, strict=True)]
+    shifts = np.array([shift for shift in product(*ranges) if any(shift)]).reshape(-1, 3)
+    images = shifts @ cell
+    widths = high - low
+    near = (np.abs(images) <= widths + reach + 1e-9).all(axis=1)
+    normals = np.concatenate([inverse.T, region.planes()[0]])
+    normals = normals / np.linalg.norm(normals, axis=1)[:, None]
+    spans = region.extent(normals) + region.extent(-normals)
+    near[near] = (np.abs(images[near] @ normals.T) <= spans + reach + 1e-9).all(axis=1)
+    away = np.linalg.norm(images[near], axis=1)
+    ways = images[near] / away[:, None]
+    near[near] = away <= region.extent(ways) + region.extent(-ways) + reach + 1e-9
+    met = (shifts[near] != 0).any(axis=0)
+    return bool(met[0]), bool(met[1]), bool(met[2])

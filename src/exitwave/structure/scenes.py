@@ -15,6 +15,7 @@ from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, Ints, Mask, frozen
 from exitwave.structure.contacts import MinimumDistance, drop_contacts, pair_limits
 from exitwave.structure.generators.base import Atoms, Bounds
+from exitwave.structure.periodic import is_upright, meets_itself
 from exitwave.structure.structure import Structure
 from exitwave.structure.volumes import Body, Volume
 
@@ -227,6 +228,9 @@ class Scene:
         """Return the box to fill for a volume: where it reaches through a periodic cell, exactly one period."""
         low, high = part.region.bounds()
         cell = np.asarray(self.cell)
+        if part.generator.any_cell and not is_upright(cell, self.pbc):
+            met = meets_itself(part.region, cell, self.pbc, part.generator.least_distance)
+            return Bounds(low, high, met, cell=cell) if any(met) else Bounds(low, high)
         periodic = [False, False, False]
         if part.generator.seamless:
             for axis in range(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Self
 
 import numpy as np
@@ -197,14 +198,38 @@ class Volume(Body):
         """
         if box is None:
             box = Bounds(*self.region.bounds())
-        normals, offsets = self.region.planes()
-        box = replace(box, planes=(np.ascontiguousarray(normals), offsets + max(self.tolerance, 0.0)))
-        made = self.generator.atoms(box, stream / "atoms")
-        inside = self.region.contains(made.positions, self.tolerance)
-        made = made if inside.all() else made.select(inside)
+        if box.cell is None:
+            normals, offsets = self.region.planes()
+            box = replace(box, planes=(np.ascontiguousarray(normals), offsets + max(self.tolerance, 0.0)))
+            made = self.generator.atoms(box, stream / "atoms")
+            inside = self.region.contains(made.positions, self.tolerance)
+            made = made if inside.all() else made.select(inside)
+        else:
+            made = self._images_inside(self.generator.atoms(box, stream / "atoms"), box)
         for index, modifier in enumerate(self.modifiers):
             made = modifier(made, stream / "modifier" / index)
         return made
+
+    def _images_inside(self, made: Atoms, box: Bounds) -> Atoms:
+        """Return the atoms of which an image is in the region, each once: there, and within the cell if it can be."""
+        cell = np.asarray(box.cell)
+        inverse = np.linalg.inv(cell)
+        periods = np.where(box.periodic, np.floor(made.positions @ inverse + 1e-9), 0.0)
+        positions = made.positions - periods @ cell
+        corners, fractional = box.corners @ inverse, positions @ inverse
+        if not len(positions):
+            return made
+        first = np.floor(corners.min(axis=0) - fractional.max(axis=0))
+        last = np.ceil(corners.max(axis=0) - fractional.min(axis=0))
+        ranges = [range(int(a), int(b) + 1) if p else (0,) for a, b, p in zip(first, last, box.periodic, strict=True)]
+        shifts = np.array(sorted(product(*ranges), key=lambda shift: sum(abs(n) for n in shift))) @ cell
+        found = np.zeros(len(positions), dtype=np.bool_)
+        for shift in shifts:
+            rest = np.flatnonzero(~found)
+            moved = positions[rest] + shift
+            inside = self.region.contains(moved, self.tolerance)
+            positions[rest[inside]], found[rest[inside]] = moved[inside], True
+        return Atoms(positions, made.numbers, made.thermal).select(found)
 
 
 @dataclass(frozen=True, eq=False)

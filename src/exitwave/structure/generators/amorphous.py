@@ -15,6 +15,7 @@ from exitwave.structure.arrays import Array, Ints, Mask
 from exitwave.structure.contacts import MinimumDistance, pair_limits
 from exitwave.structure.fields import gaussian_field
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
+from exitwave.structure.generators.domains import Domain
 from exitwave.structure.materials import DALTON_PER_CUBIC_ANGSTROM, amorphous_composition, masses
 from exitwave.structure.regions.terrain import Terrain
 
@@ -37,7 +38,8 @@ class Amorphous(Generator):
     """An amorphous solid: atoms at random, none nearer to another than a least distance.
 
     Random sequential addition, so that g(r) is flat beyond the least distance: a packing, not a network.
-    In a box as long as the periodic scene the least distance holds across the border too.
+    Where a film goes on across the border of a periodic scene, in a cell of any shape, the least distance holds
+    there too.
 
     Parameters
     ----------
@@ -76,6 +78,7 @@ class Amorphous(Generator):
     correlation: float = 15.0
 
     seamless: ClassVar[bool] = True
+    any_cell: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         name = self.material.removeprefix("a-") if isinstance(self.material, str) else self.material
@@ -108,26 +111,34 @@ class Amorphous(Generator):
         numbers = np.array(list(amorphous_composition(self.material)), dtype=np.int32)
         return pair_limits(self.minimum_distance, numbers)
 
+    @property
+    @override
+    def least_distance(self) -> float:
+        return float(self._limits().max())
+
     @override
     def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
         assert self.density is not None
-        composition, lengths = amorphous_composition(self.material), bounds.lengths
+        domain = Domain.of(bounds)
+        if self.inhomogeneity > 0:
+            domain.refuse_uneven()
+        composition, lengths = amorphous_composition(self.material), domain.lengths
         numbers, shares = np.array(list(composition), dtype=np.int32), list(composition.values())
         total = number_density(self.material, self.density) * float(np.prod(lengths))
         wanted = _apportion(shares, round(total))
         # uneven films are packed denser and thinned, which keeps the least distance
         dense = _apportion(shares, round(total * (1 + 3 * self.inhomogeneity)))
-        positions, kinds = _pack(dense, self._limits(), lengths, bounds.periodic, stream / "packing")
+        positions, kinds = _pack(dense, self._limits(), domain, stream / "packing")
         if self.inhomogeneity > 0:
             period = (float(lengths[0]), float(lengths[1]))
-            field = Terrain(gaussian_field(period, self.correlation, stream / "field"), period)
+            field = Terrain(gaussian_field(period, self.correlation, stream / "field", domain.shear[0]), period)
             weights = 1 + self.inhomogeneity * field.height(positions[:, 0], positions[:, 1])
             # the smallest keys are a sample of fixed size, each atom as likely as its weight says
             keys = (stream / "thinning").generator().random(len(positions)) / np.maximum(weights, 1e-9)
             kept = [np.flatnonzero(kinds == k)[np.argsort(keys[kinds == k])[:n]] for k, n in enumerate(wanted)]
             chosen = np.sort(np.concatenate(kept))
             positions, kinds = positions[chosen], kinds[chosen]
-        return Atoms(positions + np.asarray(bounds.low), numbers[kinds])
+        return Atoms(domain.in_space(positions), numbers[kinds])
 
 
 def number_density(material: str, density: float) -> float:
@@ -149,16 +160,16 @@ def _apportion(shares: list[float], total: int) -> list[int]:
     return [int(count) for count in np.diff(edges, prepend=0)]
 
 
-def _pack(
-    counts: list[int], limits: Array, lengths: Array, periodic: tuple[bool, bool, bool], stream: Stream
-) -> tuple[Array, Ints]:
-    """Return positions and kinds of exactly ``counts`` spheres of each kind in a box."""
+def _pack(counts: list[int], limits: Array, domain: Domain, stream: Stream) -> tuple[Array, Ints]:
+    """Return places and kinds of exactly ``counts`` spheres of each kind in a box."""
     from exitwave.structure.generators.packing import add_spheres
 
     largest = max(float(limits.max()), 0.5)
-    if any(p and length < largest for p, length in zip(periodic, lengths, strict=True)):
+    lengths, heights, periodic = domain.lengths, domain.heights, domain.periodic
+    if (periodic & (heights < largest)).any():
         raise StructureError(
-            f"the periodic box is {lengths.min():g} Å wide, less than the least distance of {largest:g} Å; widen it."
+            f"the periodic box is {heights[periodic].min():g} Å wide, less than the least distance of {largest:g} Å;"
+            " widen it."
         )
     # spheres crowd at a free face, so that open sides are packed further out and cut
     pad = np.where(periodic, 0.0, 2 * largest)
@@ -166,7 +177,7 @@ def _pack(
     around = [round(count * float(np.prod(room) / np.prod(lengths))) for count in counts]
     capacity = sum(around) + sum(counts)
     positions, kinds = np.empty((capacity, 3)), np.empty(capacity, dtype=np.int32)
-    shape = tuple(int(n) for n in np.clip(room // largest, 1, 1000))
+    shape = tuple(int(n) for n in np.clip((heights + 2 * pad) // largest, 1, 1000))
     heads, following = np.full(shape, -1, dtype=np.int32), np.full(capacity, -1, dtype=np.int32)
     generator = stream.generator()
     placed = 0
@@ -183,7 +194,18 @@ def _pack(
             batch = low + generator.random((max(4096, 2 * (goal - placed)), 3)) * size
             tries += len(batch)
             placed = add_spheres(
-                batch, kind, goal, limits, room, np.array(periodic), positions, kinds, placed, heads, following
+                batch,
+                kind,
+                goal,
+                limits,
+                room,
+                periodic,
+                positions,
+                kinds,
+                placed,
+                heads,
+                following,
+                domain.shear,
             )
 
     for kind, count in enumerate(around):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -88,10 +88,15 @@ class Bounds:
     low, high
         Its corners, Å.
     periodic
-        For x, y, z: whether the scene repeats with exactly the length of the box along this axis.
+        For x, y, z: whether the scene repeats with exactly the length of the box along this axis. With ``cell``,
+        for each of its rows: whether the scene repeats along it.
     planes
         Normals (n, 3) and offsets (n,), Å, of half-spaces n·x ≤ offset beyond which no atoms are asked for; a
         generator may leave them out, to save time. None: there are none.
+    cell
+        Rows are the vectors of a cell of any shape, Å; only for generators with ``any_cell``. They give each atom
+        once, in any one of its images along the periodic rows, and fill the box with all images together. None:
+        the box is as long as the cell where it is periodic.
 
     Raises
     ------
@@ -113,6 +118,7 @@ class Bounds:
     high: ArrayLike
     periodic: tuple[bool, bool, bool] = (False, False, False)
     planes: tuple[Array, Array] | None = None
+    cell: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         low, high = vector3(self.low, "low"), vector3(self.high, "high")
@@ -154,6 +160,14 @@ class Generator(ABC):
     seamless: ClassVar[bool] = False
     """Whether ``atoms`` heeds ``bounds.periodic``, so that a film has no seam at the border of the scene."""
 
+    any_cell: ClassVar[bool] = False
+    """Whether ``atoms`` heeds ``bounds.cell``, so that this holds in cells of any shape."""
+
+    @property
+    def least_distance(self) -> float:
+        """How near two of the atoms may come, Å; 0 where the generator does not say."""
+        return 0.0
+
     @abstractmethod
     def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
         """Return the atoms in a box (more may be returned: the volume cuts them off)."""
@@ -194,11 +208,24 @@ class Placed(Generator):
         """Whether a periodic box is filled without a seam."""
         return self.generator.seamless and self.transform.is_translation
 
+    @property
+    def any_cell(self) -> bool:  # type: ignore[override]
+        """Whether a cell of any shape is filled without a seam."""
+        return self.generator.any_cell
+
+    @property
+    @override
+    def least_distance(self) -> float:
+        return self.generator.least_distance * float(np.linalg.norm(self.transform.matrix, 2))
+
     @override
     def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
         corners = self.transform.inverse(bounds.corners)
         periodic = bounds.periodic if self.seamless else (False, False, False)
         inner = Bounds(corners.min(axis=0), corners.max(axis=0), periodic)
+        if bounds.cell is not None:
+            cell = np.asarray(bounds.cell) @ self.transform.inverse.matrix.T
+            inner = replace(inner, periodic=bounds.periodic, cell=cell)
         return self.generator.atoms(inner, stream).moved(self.transform)
 
     @override

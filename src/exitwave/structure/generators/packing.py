@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exitwave.structure.arrays import Array, Ints
+from exitwave.structure.arrays import Array, Ints, Mask
 from exitwave.structure.compiled import compiled
 
 __all__ = ["add_spheres"]
@@ -17,19 +17,20 @@ def add_spheres(
     wanted: int,
     limits: Array,
     lengths: Array,
-    periodic: Array,
+    periodic: Mask,
     positions: Array,
     kinds: Ints,
     count: int,
     heads: Ints,
     following: Ints,
+    shear: Array,
 ) -> int:
     """Place candidates one after another where no earlier sphere is too near; return the new count.
 
     Parameters
     ----------
     candidates
-        Places to try, in order, shape (tries, 3), Å.
+        Places to try, in order, shape (tries, 3), Å; these and all positions in the coordinates of a Domain.
     kind
         Which kind of atom they are.
     wanted
@@ -42,6 +43,8 @@ def add_spheres(
         Placed spheres; filled further in place.
     heads, following
         Linked list of the spheres in every cell of the grid; heads has the shape of the grid, -1 ends a list.
+    shear
+        Of the coordinates, shape (3,).
     """
     shape = heads.shape
     cell = np.empty(3, dtype=np.int64)
@@ -68,6 +71,8 @@ def add_spheres(
                         x = positions[other, 0] + shift_x - candidates[c, 0]
                         y = positions[other, 1] + shift_y - candidates[c, 1]
                         z = positions[other, 2] + shift_z - candidates[c, 2]
+                        x += shear[0] * y + shear[1] * z
+                        y += shear[2] * z
                         limit = limits[kind, kinds[other]]
                         if x * x + y * y + z * z < limit * limit:
                             free = False

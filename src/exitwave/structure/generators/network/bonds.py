@@ -27,6 +27,7 @@ __all__ = [
     "near",
     "open_pairs",
     "square",
+    "squared",
 ]
 
 MOST = 6  # bonds of one atom while seams are mended
@@ -48,6 +49,9 @@ class Network(NamedTuple):
         How many bonds each should have, shape (atoms,).
     period
         Length of the box along each axis, Å; negative where it does not repeat.
+    shear
+        Of the coordinates, shape (3,): all positions here are in those of a Domain. Neighbours are found while the
+        box is twice as wide as they are far apart.
     """
 
     positions: Array
@@ -56,6 +60,7 @@ class Network(NamedTuple):
     degree: Ints
     wanted: Ints
     period: Array
+    shear: Array
 
 
 class Near(NamedTuple):
@@ -77,24 +82,35 @@ def gap(difference: float, period: float) -> float:
 
 
 @compiled
-def square(positions: Array, a: int, b: int, period: Array) -> float:
-    """Return the squared distance of two atoms, to the nearest image."""
-    x = gap(positions[b, 0] - positions[a, 0], period[0])
-    y = gap(positions[b, 1] - positions[a, 1], period[1])
-    z = gap(positions[b, 2] - positions[a, 2], period[2])
+def squared(x: float, y: float, z: float, shear: Array) -> float:
+    """Return the squared length of a vector in sheared coordinates."""
+    x += shear[0] * y + shear[1] * z
+    y += shear[2] * z
     return x * x + y * y + z * z
 
 
 @compiled
-def near(positions: Array, alive: NDArray[np.bool_], period: Array, cutoff: float) -> Near:
+def square(positions: Array, a: int, b: int, period: Array, shear: Array) -> float:
+    """Return the squared distance of two atoms, to the nearest image."""
+    x = gap(positions[b, 0] - positions[a, 0], period[0])
+    y = gap(positions[b, 1] - positions[a, 1], period[1])
+    z = gap(positions[b, 2] - positions[a, 2], period[2])
+    return squared(x, y, z, shear)
+
+
+@compiled
+def near(
+    positions: Array, alive: NDArray[np.bool_], period: Array, cutoff: float, shear: Array, heights: Array
+) -> Near:
     """Return the neighbours within ``cutoff`` of every atom, on a grid of cells.
 
-    A period is at least three times the cutoff, so that the images of a cell are told apart.
+    A periodic box is at least three times as wide as the cutoff, so that the images of a cell are told apart; its
+    ``heights`` are the distances between opposite faces.
     """
     atoms = len(positions)
     shape = np.empty(3, dtype=np.int64)
     for axis in range(3):
-        shape[axis] = min(max(int(abs(period[axis]) / cutoff), 1), 1000)
+        shape[axis] = min(max(int(heights[axis] / cutoff), 1), 1000)
     slots = np.empty(atoms, dtype=np.int32)
     first = np.zeros(shape[0] * shape[1] * shape[2] + 1, dtype=np.int32)
     for a in range(atoms):
@@ -114,7 +130,8 @@ def near(positions: Array, alive: NDArray[np.bool_], period: Array, cutoff: floa
         if slots[a] >= 0:
             m = filled[slots[a]]
             members[m] = a
-            places[m, 0], places[m, 1], places[m, 2] = positions[a, 0], positions[a, 1], positions[a, 2]
+            x, y, z = positions[a, 0], positions[a, 1], positions[a, 2]
+            places[m, 0], places[m, 1], places[m, 2] = x + (shear[0] * y + shear[1] * z), y + shear[2] * z, z
             filled[slots[a]] += 1
     pairs = np.empty((8 * atoms + 64, 2), dtype=np.int32)
     used, limit = 0, cutoff * cutoff
@@ -148,7 +165,8 @@ def near(positions: Array, alive: NDArray[np.bool_], period: Array, cutoff: floa
                                 continue
                         if bottom <= top and first[base + top + 1] > first[base + bottom]:
                             runs[count, 0], runs[count, 1] = first[base + bottom], first[base + top + 1]
-                            shifts[count, 0], shifts[count, 1], shifts[count, 2] = x0, y0, z0
+                            shifts[count, 0] = x0 + (shear[0] * y0 + shear[1] * z0)
+                            shifts[count, 1], shifts[count, 2] = y0 + shear[2] * z0, z0
                             crowd += runs[count, 1] - runs[count, 0]
                             count += 1
                 if used + (end - begin) * crowd > len(pairs):
@@ -278,7 +296,7 @@ def open_pairs(net: Network, around: Near, cutoff: float, missing: int) -> tuple
             b = around.others[m]
             if b <= a or not net.alive[b] or lack + (1 if net.degree[b] < net.wanted[b] else 0) < missing:
                 continue
-            distance = square(net.positions, a, b, net.period)
+            distance = square(net.positions, a, b, net.period, net.shear)
             if distance < cutoff * cutoff and not is_bonded(net, a, b):
                 if number == most:
                     more_pairs, more_squares = np.empty((2 * most, 2), dtype=np.int64), np.empty(2 * most)
@@ -323,9 +341,9 @@ def close_bonds(net: Network, pairs: Longs, clear: float) -> None:
             continue
         free = True
         for n in range(net.degree[a]):
-            free = free and square(net.positions, net.bonds[a, n], b, net.period) > clear * clear
+            free = free and square(net.positions, net.bonds[a, n], b, net.period, net.shear) > clear * clear
         for n in range(net.degree[b]):
-            free = free and square(net.positions, net.bonds[b, n], a, net.period) > clear * clear
+            free = free and square(net.positions, net.bonds[b, n], a, net.period, net.shear) > clear * clear
         if free:
             join(net, a, b)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.generators.amorphous import number_density
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
+from exitwave.structure.generators.domains import Domain, unsheared
 from exitwave.structure.generators.network.cells import Cell, cells
 from exitwave.structure.generators.network.seams import Tiled, mend
 from exitwave.structure.generators.network.uneven import warped
+from exitwave.structure.periodic import with_images
 from exitwave.structure.transforms import quaternion
 
 __all__ = ["DENSITIES", "NetworkCarbon"]
@@ -39,7 +40,7 @@ class NetworkCarbon(Generator):
     melt-quenched carbon (LCBOP potential) by a random cut in a random orientation. At the seams doubled atoms are
     merged, open bonds closed, holes filled, and the atoms relaxed with springs for bonds and angles. The first two
     shells are at 1.47 and 2.5 Å, nine in ten atoms have three neighbours. No two atoms are nearer than 1.2 Å, across
-    the border of a periodic box neither. A face is a plain cut: its atoms miss bonds.
+    the border of a periodic cell of any shape neither. A face is a plain cut: its atoms miss bonds.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class NetworkCarbon(Generator):
     Raises
     ------
     StructureError
-        If a number is impossible, or a periodic box is narrower than 10 Å.
+        If a number is impossible, or a periodic cell is narrower than 10 Å.
 
     Source: J. H. Los, A. Fasolino, Phys. Rev. B 68, 024107 (2003) for the potential.
 
@@ -71,6 +72,7 @@ class NetworkCarbon(Generator):
     correlation: float = 15.0
 
     seamless: ClassVar[bool] = True
+    any_cell: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         low, high = DENSITIES
@@ -83,54 +85,67 @@ class NetworkCarbon(Generator):
         if not (isfinite(self.correlation) and self.correlation > 0):
             raise StructureError(f"correlation is {self.correlation!r}; a correlation length is above 0 Å.")
 
+    @property
+    @override
+    def least_distance(self) -> float:
+        return LEAST
+
     @override
     def atoms(self, bounds: Bounds, stream: Stream) -> Atoms:
-        lengths, periodic = bounds.lengths, np.array(bounds.periodic)
+        box = Domain.of(bounds)
+        if self.inhomogeneity > 0:
+            box.refuse_uneven()
+        lengths, periodic = box.lengths, box.periodic
         per_volume = number_density("C", self.density)
         goal = round(per_volume * float(np.prod(lengths)))
         if goal == 0:
             return Atoms.none()
-        if (periodic & (lengths < NARROWEST)).any():
+        if (periodic & (box.heights < NARROWEST)).any():
             raise StructureError(
-                f"the periodic box is {lengths[periodic].min():g} Å wide; network carbon needs {NARROWEST:g} Å."
+                f"the periodic box is {box.heights[periodic].min():g} Å wide; network carbon needs {NARROWEST:g} Å."
             )
-        domain = np.where(periodic, lengths, lengths + 2 * MARGIN)
+        wider = replace(box, lengths=np.where(periodic, lengths, lengths + 2 * MARGIN))
         low = np.where(periodic, 0.0, MARGIN)
         denser = self.density * (1 + LOST * max(FULL - self.density, 0.0))
-        tiled = _tiled(domain, periodic, denser, stream / "tiles")
+        tiled = _tiled(wider, denser, stream / "tiles")
         positions, bonds = mend(tiled, low, low + lengths, goal, stream / "seams")
         if self.inhomogeneity > 0:
-            positions = warped(positions, domain, self.inhomogeneity, self.correlation, stream / "field")
+            field = stream / "field"
+            positions = warped(
+                positions, wider.lengths, self.inhomogeneity, self.correlation, field, float(box.shear[0])
+            )
         kept = (periodic | ((positions >= low) & (positions <= low + lengths))).all(axis=1)
         positions, bonds = positions[kept] - low, bonds[kept]
         positions = np.where(periodic, positions % lengths % lengths, positions)  # % may round up to the length
-        positions = _exactly(positions, bonds, lengths, periodic, goal, stream / "count")
-        return Atoms(positions + np.asarray(bounds.low), np.full(goal, CARBON, dtype=np.int32))
+        positions = _exactly(positions, bonds, box, goal, stream / "count")
+        return Atoms(box.in_space(positions), np.full(goal, CARBON, dtype=np.int32))
 
 
-def _tiled(domain: Array, periodic: NDArray[np.bool_], density: float, stream: Stream) -> Tiled:
+def _tiled(domain: Domain, density: float, stream: Stream) -> Tiled:
     """Return a box filled with tiles."""
     from exitwave.structure.generators.network.tiles import fill_tile, tile_centres, tile_rivals
 
     generator = stream.generator()
     choice, weights = _nearest(density)
-    centres, radius = tile_centres(domain, periodic, SPACING * min(cell.edge for cell in choice), generator)
+    lengths, periodic, shear, heights = domain.lengths, domain.periodic, domain.shear, domain.heights
+    spacing = SPACING * min(cell.edge for cell in choice)
+    centres, radius = tile_centres(lengths, periodic, spacing, generator, shear)
     parts: list[tuple[Array, Array, Ints, Array]] = []
     for index, centre in enumerate(centres):
         cell = choice[int(generator.choice(len(choice), p=weights))]
         scale = (cell.density / density) ** (1 / 3)
         edge = cell.edge * scale
-        rivals = tile_rivals(centres, radius, domain, periodic, index)
+        rivals = tile_rivals(centres, radius, lengths, periodic, index, shear, heights)
         turn, shift = quaternion(generator.standard_normal(4)).matrix, generator.random(3) * edge
         part = fill_tile(
-            cell.positions * scale, cell.bonds, edge, turn, shift, centre, rivals, radius, domain, periodic
+            cell.positions * scale, cell.bonds, edge, turn, shift, centre, rivals, radius, lengths, periodic, shear
         )
         if abs(scale - 1) > STRETCH:
             part[3][:] = 0.0  # relaxed throughout, as if all were seam
         parts.append(part)
     positions, local, bonds, depth = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     tile = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part[0]) for part in parts])
-    return Tiled(positions, local, bonds, depth, tile, np.where(periodic, domain, -domain))
+    return Tiled(positions, local, bonds, depth, tile, np.where(periodic, lengths, -lengths), shear, heights)
 
 
 def _nearest(density: float) -> tuple[list[Cell], Array]:
@@ -144,14 +159,13 @@ def _nearest(density: float) -> tuple[list[Cell], Array]:
     return below + above, np.array(weights)
 
 
-def _exactly(
-    positions: Array, bonds: Ints, lengths: Array, periodic: NDArray[np.bool_], goal: int, stream: Stream
-) -> Array:
+def _exactly(positions: Array, bonds: Ints, box: Domain, goal: int, stream: Stream) -> Array:
     """Return the positions with atoms left out, or put into voids, so that they number ``goal`` and keep apart."""
     from exitwave.structure.generators.network.bonds import near
 
     generator = stream.generator()
-    around = near(positions, np.ones(len(positions), dtype=np.bool_), np.where(periodic, lengths, -lengths), LEAST)
+    period = np.where(box.periodic, box.lengths, -box.lengths)
+    around = near(positions, np.ones(len(positions), dtype=np.bool_), period, LEAST, box.shear, box.heights)
     kept = np.ones(len(positions), dtype=np.bool_)
     for atom in np.flatnonzero(np.diff(around.starts)):
         kept[atom] = not kept[around.others[around.starts[atom] : around.starts[atom + 1]]].any()
@@ -161,23 +175,33 @@ def _exactly(
         order = np.argsort(bonds + generator.random(len(bonds)))
         positions = np.delete(positions, order[: len(positions) - goal], axis=0)
     while (missing := goal - len(positions)) > 0:
-        positions = np.concatenate([positions, _in_voids(positions, lengths, periodic, missing, generator)])
+        positions = np.concatenate([positions, _in_voids(positions, box, missing, generator)])
     return positions
 
 
-def _in_voids(
-    positions: Array, lengths: Array, periodic: NDArray[np.bool_], most: int, generator: np.random.Generator
-) -> Array:
+def _in_voids(positions: Array, box: Domain, most: int, generator: np.random.Generator) -> Array:
     """Return up to ``most`` places with much room."""
-    from scipy.spatial import cKDTree
-
-    box = np.where(periodic, lengths, 2 * lengths + 20.0)
+    lengths, periodic = box.lengths, box.periodic
     trial = generator.random((2000 + 40 * most, 3)) * lengths
-    room, _ = cKDTree(positions, boxsize=box).query(trial)
+    room = _room(positions, trial, box)
     added: list[Array] = []
     for new in trial[np.argsort(-room)[: min(most, int((room > LEAST).sum()))]]:
         apart = np.array(added).reshape(-1, 3) - new
         apart -= np.where(periodic, lengths * np.round(apart / lengths), 0.0)
-        if ((apart**2).sum(axis=1) > LEAST**2).all():
+        if ((unsheared(apart, box.shear) ** 2).sum(axis=1) > LEAST**2).all():
             added.append(new)
     return np.array(added).reshape(-1, 3)
+
+
+def _room(positions: Array, trial: Array, box: Domain) -> Array:
+    """Return how far each trial place is from the nearest position or image of one, Å; at most 5 Å in a skew cell."""
+    from scipy.spatial import cKDTree
+
+    if not box.shear.any():
+        period = np.where(box.periodic, box.lengths, 2 * box.lengths + 20.0)
+        room: Array = cKDTree(positions, boxsize=period).query(trial)[0]
+        return room
+    flags = (bool(box.periodic[0]), bool(box.periodic[1]), bool(box.periodic[2]))
+    places, _ = with_images(unsheared(positions, box.shear), box.cell, flags, 5.0)
+    room = cKDTree(places).query(unsheared(trial, box.shear), distance_upper_bound=5.0)[0]
+    return np.minimum(room, 5.0)

@@ -16,6 +16,7 @@ from exitwave.structure.generators.network.bonds import (
     is_bonded,
     join,
     square,
+    squared,
 )
 
 __all__ = ["fill_holes", "rewire", "wedge"]
@@ -26,11 +27,11 @@ ALONG = 0.6  # of the way from an atom to the middle of the bond that takes up a
 
 
 @compiled
-def _square_to(place: Array, positions: Array, b: int, period: Array) -> float:
+def _square_to(place: Array, positions: Array, b: int, period: Array, shear: Array) -> float:
     x = gap(positions[b, 0] - place[0], period[0])
     y = gap(positions[b, 1] - place[1], period[1])
     z = gap(positions[b, 2] - place[2], period[2])
-    return x * x + y * y + z * z
+    return squared(x, y, z, shear)
 
 
 @compiled
@@ -64,10 +65,10 @@ def fill_holes(net: Network, around: Near, asked: Longs, quota: int, partners: i
         place[:] = 0.0
         for n in range(net.degree[a]):
             b = net.bonds[a, n]
-            norm = np.sqrt(square(net.positions, a, b, period))
+            norm = np.sqrt(square(net.positions, a, b, period, net.shear))
             for axis in range(3):
                 place[axis] -= gap(net.positions[b, axis] - net.positions[a, axis], period[axis]) / norm
-        size = place[0] ** 2 + place[1] ** 2 + place[2] ** 2
+        size = squared(place[0], place[1], place[2], net.shear)
         if size < 0.2:
             continue
         inside = True
@@ -86,7 +87,7 @@ def fill_holes(net: Network, around: Near, asked: Longs, quota: int, partners: i
             b = around.others[m]
             if not net.alive[b]:
                 continue
-            distance = _square_to(place, net.positions, b, period)
+            distance = _square_to(place, net.positions, b, period, net.shear)
             if distance < LEAST * LEAST:
                 free = False
                 break
@@ -127,7 +128,7 @@ def rewire(net: Network, around: Near, cutoff: float) -> None:
             j = others[m]
             if not net.alive[j] or is_bonded(net, a, j):
                 continue
-            first = square(net.positions, a, j, net.period)
+            first = square(net.positions, a, j, net.period, net.shear)
             for n in range(net.degree[j]):
                 k = net.bonds[j, n]
                 if k == a or k >= len(starts) - 1:
@@ -138,7 +139,7 @@ def rewire(net: Network, around: Near, cutoff: float) -> None:
                         continue
                     if net.degree[b] >= net.wanted[b] or net.degree[b] == 0 or not net.alive[b]:
                         continue
-                    total = first + square(net.positions, k, b, net.period)
+                    total = first + square(net.positions, k, b, net.period, net.shear)
                     if total >= best or is_bonded(net, k, b):
                         continue
                     if closes_small_ring(net, a, j) or closes_small_ring(net, k, b):
@@ -160,7 +161,7 @@ def wedge(net: Network, around: Near, asked: Longs, quota: int, least: float, us
 
     Parameters are those of :func:`fill_holes`; ``least`` is the room that a new atom has at first, Å.
     """
-    place, middle = np.empty(3), np.empty(3)
+    place, middle, away = np.empty(3), np.empty(3), np.empty(3)
     starts, others = around.starts, around.others
     old = len(starts) - 1
     for a in asked:
@@ -177,19 +178,18 @@ def wedge(net: Network, around: Near, asked: Longs, quota: int, least: float, us
                 k = net.bonds[j, n]
                 if k >= old or k == a or closes_small_ring(net, a, j) or closes_small_ring(net, a, k):
                     continue
-                distance = 0.0
                 for axis in range(3):
                     x = gap(net.positions[j, axis] - net.positions[a, axis], net.period[axis])
                     x += 0.5 * gap(net.positions[k, axis] - net.positions[j, axis], net.period[axis])
-                    distance += x * x
+                    away[axis] = x
                     place[axis] = net.positions[a, axis] + ALONG * x
-                if distance > 2.6 * 2.6:
+                if squared(away[0], away[1], away[2], net.shear) > 2.6 * 2.6:
                     continue
                 room = 1e9
                 for p in range(starts[a], starts[a + 1]):
                     c = others[p]
                     if net.alive[c] and c != j and c != k:
-                        room = min(room, _square_to(place, net.positions, c, net.period))
+                        room = min(room, _square_to(place, net.positions, c, net.period, net.shear))
                 if room > best:
                     best, best_j, best_k = room, j, k
                     middle[:] = place

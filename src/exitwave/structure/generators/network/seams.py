@@ -40,6 +40,8 @@ class Tiled:
         Which tile each atom is of.
     period
         Length of the box along each axis, Å; negative where it does not repeat.
+    shear, heights
+        Of the coordinates of the box, and distances between its opposite faces, Å.
     """
 
     positions: Array
@@ -48,6 +50,8 @@ class Tiled:
     depth: Array
     tile: Ints
     period: Array
+    shear: Array
+    heights: Array
 
     def sorted(self) -> Tiled:
         """Return the same atoms in the order of blocks of space."""
@@ -61,6 +65,8 @@ class Tiled:
             self.depth[order],
             self.tile[order],
             self.period,
+            self.shear,
+            self.heights,
         )
 
 
@@ -90,12 +96,13 @@ def mend(tiled: Tiled, low: Array, high: Array, goal: int, stream: Stream) -> tu
         np.zeros(used + spare, dtype=np.int32),
         np.concatenate([tiled.bonds, np.zeros(spare, dtype=np.int32)]).astype(np.int32),
         np.asarray(tiled.period, dtype=np.float64),
+        np.asarray(tiled.shear, dtype=np.float64),
     )
     active = np.concatenate([tiled.depth < ACTIVE, np.ones(spare, dtype=np.bool_)])
     open_sides = np.flatnonzero(net.period < 0)
 
     def neighbours() -> b.Near:
-        return b.near(net.positions[:used], net.alive[:used], net.period, REACH)
+        return b.near(net.positions[:used], net.alive[:used], net.period, REACH, net.shear, tiled.heights)
 
     def pairs(around: b.Near, cutoff: float, missing: int) -> NDArray[np.int64]:
         found, squares = b.open_pairs(net, around, cutoff, missing)

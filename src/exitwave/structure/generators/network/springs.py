@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.compiled import compiled
-from exitwave.structure.generators.network.bonds import Near, Network, gap, is_bonded, square
+from exitwave.structure.generators.network.bonds import Near, Network, gap, is_bonded, square, squared
 
 __all__ = ["relax", "springs"]
 
@@ -50,7 +50,7 @@ def springs(net: Network, around: Near, active: NDArray[np.bool_]) -> tuple[Ints
             b = around.others[m]
             if b < a or not net.alive[b] or not (active[a] or active[b]):
                 continue
-            if square(net.positions, a, b, net.period) > WATCHED * WATCHED or is_bonded(net, a, b):
+            if square(net.positions, a, b, net.period, net.shear) > WATCHED * WATCHED or is_bonded(net, a, b):
                 continue
             shared = False
             for n in range(net.degree[a]):
@@ -68,7 +68,7 @@ def relax(
     """Let springs pull active atoms together, in place: descent with momentum."""
     atoms = len(active)
     velocity, force = np.zeros((atoms, 3)), np.zeros((atoms, 3))
-    positions, period = net.positions, net.period
+    positions, period, shear = net.positions, net.period, net.shear
     px, py, pz = period[0], period[1], period[2]
     for _ in range(steps):
         force[:] = 0.0
@@ -77,7 +77,7 @@ def relax(
             x = gap(positions[b, 0] - positions[a, 0], px)
             y = gap(positions[b, 1] - positions[a, 1], py)
             z = gap(positions[b, 2] - positions[a, 2], pz)
-            distance = x * x + y * y + z * z
+            distance = squared(x, y, z, shear)
             if kind[s] == REPULSION:
                 if distance >= APART * APART:
                     continue

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from exitwave.structure.arrays import Array, Ints
 from exitwave.structure.compiled import compiled
+from exitwave.structure.generators.domains import unsheared
 
 __all__ = ["fill_tile", "tile_centres", "tile_rivals"]
 
@@ -16,9 +17,11 @@ JITTER = 0.2  # of the spacing of the centres
 
 
 def tile_centres(
-    lengths: Array, periodic: NDArray[np.bool_], spacing: float, generator: np.random.Generator
+    lengths: Array, periodic: NDArray[np.bool_], spacing: float, generator: np.random.Generator, shear: Array
 ) -> tuple[Array, float]:
     """Return points of a box, about ``spacing`` apart and irregular, and how far from all of them a point can be.
+
+    They are in sheared coordinates, those of a Domain.
 
     Returns
     -------
@@ -31,14 +34,24 @@ def tile_centres(
     start = np.where(periodic, generator.random(3), 0.5)
     centres: Array = (grid + start + jitter) * (lengths / counts)
     # a point is at most so far from the centre that belongs to its own cell of the grid
-    return centres, float((0.5 + JITTER) * np.linalg.norm(lengths / counts))
+    diagonals = unsheared(lengths / counts * [[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]], shear)
+    return centres, float((0.5 + JITTER) * np.linalg.norm(diagonals, axis=1).max())
 
 
-def tile_rivals(centres: Array, radius: float, lengths: Array, periodic: NDArray[np.bool_], index: int) -> Array:
-    """Return where the other centres lie as seen from one, nearest first, as far as they can bound its tile."""
-    reach = np.where(periodic, np.ceil(2 * radius / lengths).astype(int), 0)
+def tile_rivals(
+    centres: Array,
+    radius: float,
+    lengths: Array,
+    periodic: NDArray[np.bool_],
+    index: int,
+    shear: Array,
+    heights: Array,
+) -> Array:
+    """Return where the other centres lie in space as seen from one, nearest first, if they can bound its tile."""
+    reach = np.where(periodic, np.ceil(2 * radius / heights).astype(int), 0)
     images = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in reach], indexing="ij"), axis=-1).reshape(-1, 3)
     away = (centres[None, :, :] + (images * lengths)[:, None, :] - centres[index]).reshape(-1, 3)
+    away = unsheared(away, shear)
     square = (away**2).sum(axis=1)
     near = np.flatnonzero((square < 4 * radius**2) & (square > 0))
     rivals: Array = np.ascontiguousarray(away[near[np.argsort(square[near])]])
@@ -57,6 +70,7 @@ def fill_tile(
     radius: float,
     lengths: Array,
     periodic: NDArray[np.bool_],
+    shear: Array,
 ) -> tuple[Array, Array, Ints, Array]:
     """Return the atoms of one tile.
 
@@ -70,11 +84,13 @@ def fill_tile(
         Place of the tile, of its neighbours as seen from it, and a radius the tile does not pass, Å.
     lengths, periodic
         Box from the origin; atoms outside it are dropped, or wrapped where it repeats.
+    shear
+        Of the coordinates of the box and the centre.
 
     Returns
     -------
     positions, local, wanted, depth
-        Within the box; as seen from the centre; bonds each atom had; distance from the wall of the tile, Å.
+        Within the box; in space as seen from the centre; bonds each atom had; distance from the wall of the tile, Å.
     """
     reach = ceil(radius / edge) + 1
     most = int(len(motif) * min((2 * reach + 1) ** 3, ceil(4.5 * (radius / edge + 0.1) ** 3 + 1)))
@@ -103,7 +119,10 @@ def fill_tile(
                     inside = True
                     for axis in range(3):
                         point[axis] = turn[axis, 0] * x + turn[axis, 1] * y + turn[axis, 2] * z
-                        place[axis] = centre[axis] + point[axis]
+                    along_y = point[1] - shear[2] * point[2]
+                    place[0] = centre[0] + (point[0] - shear[0] * along_y - shear[1] * point[2])
+                    place[1], place[2] = centre[1] + along_y, centre[2] + point[2]
+                    for axis in range(3):
                         if periodic[axis]:
                             place[axis] %= lengths[axis]
                         elif place[axis] < 0 or place[axis] > lengths[axis]:
