@@ -195,6 +195,12 @@ def test_atoms_of_particles_that_touch_are_a_bond_apart(make, arrangement):
             assert gap - 0.01 < nearest < gap + 0.41
 
 
+def test_basal_planes_of_faults_have_three_indices_or_four():
+    ball = Volume(Crystal("CdSe").transformed(TURN), Sphere(12))
+    three, four = (boxed(faulted(ball, [("I1", 0)], plane=plane)) for plane in ((0, 0, 1), (0, 0, 0, 1)))
+    assert np.array_equal(three.positions, four.positions)
+
+
 def test_particles_grow_into_each_other_at_gaps_below_0():
     balls = [Volume(Crystal("Au"), Sphere(10)) for _ in range(2)]
     apart = []

@@ -15,11 +15,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from exitwave.core import StructureError
-from exitwave.structure.arrays import Array, Ints, frozen, points3, unknown
+from exitwave.structure.arrays import Array, Ints, frozen, points3, unknown, vector3
 from exitwave.structure.table import TABLE
 
-__all__ = ["Material", "amorphous_composition", "atomic_number", "material", "materials"]
+__all__ = ["Material", "amorphous_composition", "atomic_number", "material", "materials", "plane_indices"]
 
+SYMMETRIC = 2e-3  # of the products of two edges: 0.1 % of a length, 0.1° of an angle
+# the last space group of each crystal system, and what its cell is like
+SYSTEMS = (
+    (2, "triclinic", "any cell"),
+    (15, "monoclinic", "two right angles"),
+    (74, "orthorhombic", "right angles"),
+    (142, "tetragonal", "a = b and right angles"),
+    (
+        167,
+        "trigonal",
+        "a = b and angles of 90°, 90°, 120°, or three of each alike in setting 2",
+    ),
+    (194, "hexagonal", "a = b and angles of 90°, 90°, 120°"),
+    (230, "cubic", "a = b = c and right angles"),
+)
 DALTON_PER_CUBIC_ANGSTROM = 1.66053906892  # in g/cm³ (CODATA 2022)
 
 
@@ -99,6 +114,14 @@ class Material:
         """Whether the axes of the cell have one length and stand at right angles, to 1e-4 of its square."""
         square = float(self.lattice[0] @ self.lattice[0])
         return bool(np.allclose(self.lattice @ self.lattice.T, square * np.eye(3), atol=1e-4 * square))
+
+    @cached_property
+    def hexagonal(self) -> bool:
+        """Whether two axes have one length and stand at 120°, and the third across both, to 1e-3."""
+        metric = self.lattice @ self.lattice.T
+        a, b, c = np.sqrt(np.diag(metric))
+        level = abs(metric[0, 1] + a * b / 2) < 1e-3 * a * b and abs(a - b) < 1e-3 * a
+        return bool(level and np.abs(metric[2, :2]).max() < 1e-3 * a * c)
 
     @cached_property
     def density(self) -> float:
@@ -249,6 +272,34 @@ def atomic_number(species: str | int) -> int:
     raise StructureError(
         f"species is {species!r}; a species is an element's symbol such as Au or its number, 1 to 103."
     )
+
+
+def plane_indices(crystal: Material, plane: ArrayLike, noun: str = "plane") -> Array:
+    """Return the indices (h k l) of lattice planes; in hexagonal cells (h k i l) with i = -h - k are taken too.
+
+    Raises
+    ------
+    StructureError
+        If they are not three finite numbers, or four that belong together of a hexagonal crystal.
+
+    Examples
+    --------
+    >>> plane_indices(material("CdSe"), (1, 0, -1, 1))
+    array([1., 0., 1.])
+    """
+    if np.shape(plane) != (4,):
+        return vector3(plane, noun)
+    if not crystal.hexagonal:
+        raise StructureError(
+            f"{noun} is {plane!r}, which has four indices, and {crystal.name or 'the crystal'} no hexagonal cell;"
+            " give three, (h, k, l)."
+        )
+    h, k, i, m = (np.asarray(plane)).tolist()
+    if abs(h + k + i) > 1e-9:
+        raise StructureError(
+            f"{noun} is {plane!r}; the third of four indices (h, k, i, l) is -h - k, here {-h - k:g}."
+        )
+    return vector3((h, k, m), noun)
 
 
 def amorphous_composition(name: str) -> dict[int, float]:

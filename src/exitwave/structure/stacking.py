@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from exitwave.core import StructureError
 from exitwave.structure.arrays import Array, vector3
 from exitwave.structure.generators.crystal import Crystal
+from exitwave.structure.materials import plane_indices
 
 __all__ = ["KINDS", "Stack", "default_plane", "fault_kinds", "stack_of"]
 
@@ -101,14 +102,14 @@ def default_plane(crystal: Crystal) -> tuple[int, int, int]:
 
 
 def stack_of(crystal: Crystal, plane: ArrayLike) -> Stack:
-    """Return the stack of layers along the normal of ``plane`` (one of {111}, or (0 0 ±1) of wurtzite and hcp).
+    """Return the stack of layers along the normal of ``plane``: one of {111}, or (0 0 ±1) of wurtzite and hcp.
 
     Raises
     ------
     StructureError
         If the crystal is no fcc, diamond, zincblende, hcp or wurtzite one, or the plane is not close-packed.
     """
-    indices = vector3(plane, "plane")
+    indices = plane_indices(crystal.material, plane)
     lattice, basis = crystal.material.lattice, crystal.material.basis
     a, b, c = np.linalg.norm(lattice, axis=1)
     if crystal.material.cubic and (np.abs(indices) == 1).all() and _is_fcc(basis, crystal.material.numbers):

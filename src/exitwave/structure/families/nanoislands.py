@@ -30,7 +30,6 @@ from exitwave.structure.families.placement import placed, until_placed
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.prefabs.islands import island
 from exitwave.structure.prefabs.polyhedra import habit
-from exitwave.structure.prefabs.shapes import Plane
 from exitwave.structure.scenes import Scene
 from exitwave.structure.stacking import default_plane
 from exitwave.structure.volumes import Body, Volume
@@ -78,7 +77,7 @@ class Island(Spec):
         """Return the drawn island on a face at height ``face`` of sheets turned by ``spin`` degrees."""
         assert self.position is not None
         crystal = Crystal(word(self.material))
-        plane: Plane = default_plane(crystal)
+        plane = default_plane(crystal)
         energies = habit(crystal.material)
         unit = energies.get(plane, 1.0)
         return island(

@@ -14,7 +14,7 @@ from typing_extensions import override
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, unit, vector3
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
-from exitwave.structure.materials import Material, atomic_number, material
+from exitwave.structure.materials import Material, atomic_number, material, plane_indices
 from exitwave.structure.transforms import Transform, affine, rotation, rotation_between, translation
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ class Crystal(Generator):
         return unit(vector3(indices, "direction") @ self.lattice, "direction")
 
     def normal(self, indices: ArrayLike) -> Array:
-        """Return the unit normal of the lattice planes (h k l) in the scene."""
-        return unit(np.linalg.inv(self.lattice) @ vector3(indices, "plane"), "plane")
+        """Return the unit normal of the lattice planes (h k l), or (h k i l) of hexagonal crystals, in the scene."""
+        return unit(np.linalg.inv(self.lattice) @ plane_indices(self.material, indices), "plane")
 
     def spacing(self, indices: ArrayLike) -> float:
         """Return the spacing 1/|h a* + k b* + l c*| of the lattice planes (h k l), Å."""
-        return float(1 / np.linalg.norm(np.linalg.inv(self.lattice) @ vector3(indices, "plane")))
+        return float(1 / np.linalg.norm(np.linalg.inv(self.lattice) @ plane_indices(self.material, indices)))
 
     def snapped(
         self, indices: ArrayLike, point: ArrayLike, side: str = "nearest", species: str | int | None = None
@@ -111,7 +111,7 @@ class Crystal(Generator):
         Parameters
         ----------
         indices
-            Whole numbers h k l; the normal points out of the half-space.
+            Whole numbers h k l, or h k i l of a hexagonal crystal; the normal points out of the half-space.
         point
             Å, in the scene.
         side
@@ -132,7 +132,7 @@ class Crystal(Generator):
         """
         from exitwave.structure.regions.solids import HalfSpace
 
-        hkl, place = vector3(indices, "indices"), vector3(point, "point")
+        hkl, place = plane_indices(self.material, indices, "indices"), vector3(point, "point")
         if (hkl != np.round(hkl)).any() or not hkl.any():
             raise StructureError(f"indices is {hkl.tolist()}; the indices of a plane are whole numbers, not all 0.")
         if side not in SIDES:
@@ -249,11 +249,11 @@ class Crystal(Generator):
         group
             Number or Hermann–Mauguin symbol.
         parameters
-            a, b, c (Å), alpha, beta, gamma (degrees).
+            a, b, c (Å), alpha, beta, gamma (degrees), with the symmetry of the space group.
         species, basis
             Symbols and fractional coordinates of the asymmetric unit.
         setting
-            1, or 2 for the second origin of the International Tables.
+            1, or 2 for the second origin of the International Tables, or rhombohedral axes.
         """
         return cls(Material.from_spacegroup(group, parameters, species, basis, name, setting=setting))
 

@@ -36,7 +36,7 @@ def faulted(
         Kind and layer of each; layer 0 is the one nearest to the middle of the volume's box, layers are counted
         along the normal of the plane.
     plane
-        One of {111}, or (0 0 ±1); default (1 1 1) or (0 0 1).
+        One of {111}, or (0 0 ±1), which is (0 0 0 ±1) too; default (1 1 1) or (0 0 1).
     separation
         Least difference between the layers of two faults.
 

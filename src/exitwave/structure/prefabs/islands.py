@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from exitwave.core import StructureError
 from exitwave.structure.generators.crystal import Crystal
-from exitwave.structure.prefabs.shapes import Plane, as_crystal, winterbottom
+from exitwave.structure.prefabs.shapes import Indices, Plane, as_crystal, winterbottom
 from exitwave.structure.transforms import rotation, rotation_between, translation
 from exitwave.structure.volumes import SIDES, Volume
 
@@ -18,7 +18,7 @@ __all__ = ["island"]
 
 def island(
     crystal: Crystal | str,
-    energies: Mapping[Plane, float],
+    energies: Mapping[Indices, float] | Mapping[Plane, float],
     radius: float,
     *,
     interface: Plane = (1, 1, 1),

@@ -15,7 +15,15 @@ from exitwave.core import StructureError
 from exitwave.structure.arrays import Array
 from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.materials import Material
-from exitwave.structure.prefabs.shapes import Plane, as_crystal, equivalent_planes, of_volume, volume_of_size, wulff
+from exitwave.structure.prefabs.shapes import (
+    Indices,
+    Plane,
+    as_crystal,
+    equivalent_planes,
+    of_volume,
+    volume_of_size,
+    wulff,
+)
 from exitwave.structure.regions import Polyhedron, Sphere
 from exitwave.structure.volumes import Volume
 
@@ -166,7 +174,7 @@ def tetrahedron(crystal: Crystal | str, radius: float, name: str = "", role: str
     return Volume(crystal, of_volume(shape, volume_of_size(crystal, radius, None)), name=name, role=role)
 
 
-def habit(material: Material) -> dict[Plane, float]:
+def habit(material: Material) -> dict[Indices, float]:
     r"""Return the facets that a crystal of any kind shows when nothing else is known, and their distances.
 
     The rule of Bravais, Friedel, Donnay and Harker: a facet grows the slower, and stands the nearer, the wider the
@@ -214,7 +222,7 @@ def faceted(crystal: Crystal | str, radius: float, name: str = "", role: str = "
     return wulff(crystal, habit(crystal.material), radius=radius, name=name, role=role)
 
 
-def truncated(volume: Volume, planes: Mapping[Plane, float]) -> Volume:
+def truncated(volume: Volume, planes: Mapping[Indices, float] | Mapping[Plane, float]) -> Volume:
     """Return a faceted volume with corners or edges cut off by more facets.
 
     Parameters
@@ -308,9 +316,9 @@ def uneven(volume: Volume, moves: ArrayLike) -> Volume:
 
 
 @lru_cache(maxsize=64)
-def _habit(material: Material) -> tuple[tuple[Plane, float], ...]:
-    found: list[tuple[float, Plane]] = []
-    seen: set[Plane] = set()
+def _habit(material: Material) -> tuple[tuple[Indices, float], ...]:
+    found: list[tuple[float, Indices]] = []
+    seen: set[Indices] = set()
     reciprocal = np.linalg.inv(material.lattice)
     span = range(-LARGEST_INDEX, LARGEST_INDEX + 1)
     for h, k, i in sorted(product(span, repeat=3), reverse=True):
@@ -327,7 +335,7 @@ def _habit(material: Material) -> tuple[tuple[Plane, float], ...]:
                 break
     found.sort(key=lambda one: (round(one[0], 9), [-i for i in one[1]]))
     # families from the nearest on, as far as they cut something off
-    chosen: list[tuple[Plane, float]] = []
+    chosen: list[tuple[Indices, float]] = []
     normals, distances = np.empty((0, 3)), np.empty(0)
     body: Polyhedron | None = None
     for distance, plane in found:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import StructureError
 from exitwave.structure.generators.crystal import Crystal
-from exitwave.structure.materials import Material
+from exitwave.structure.materials import Material, plane_indices
 from exitwave.structure.regions import HalfSpace, Polyhedron, Region
 from exitwave.structure.symmetry import point_group
 from exitwave.structure.volumes import Volume
@@ -28,11 +28,12 @@ __all__ = [
     "wulff",
 ]
 
-Plane = tuple[int, int, int]
+Indices = tuple[int, int, int]
+Plane = Indices | tuple[int, int, int, int]  # (h, k, l), or (h, k, i, l) of hexagonal crystals
 
 
-def equivalent_planes(material: Material, plane: Plane) -> list[Plane]:
-    """Return all planes that the symmetry of a material makes of one.
+def equivalent_planes(material: Material, plane: Plane) -> list[Indices]:
+    """Return all planes (h k l) that the symmetry of a material makes of one; (h k i l) if it is hexagonal too.
 
     Examples
     --------
@@ -41,12 +42,14 @@ def equivalent_planes(material: Material, plane: Plane) -> list[Plane]:
     (8, 1)
     """
     indices = np.asarray(plane)
+    if indices.shape == (4,) and np.issubdtype(indices.dtype, np.integer):
+        indices = plane_indices(material, plane).astype(np.int64)
     if indices.shape != (3,) or not np.issubdtype(indices.dtype, np.integer) or not indices.any():
         raise StructureError(f"plane is {plane!r}; a plane is three whole numbers (h, k, l), not all 0.")
     return list(_equivalent(material, (int(indices[0]), int(indices[1]), int(indices[2]))))
 
 
-def facets(crystal: Crystal, energies: Mapping[Plane, float]) -> Polyhedron:
+def facets(crystal: Crystal, energies: Mapping[Indices, float] | Mapping[Plane, float]) -> Polyhedron:
     r"""Return the Wulff shape with facets at the distance of their surface energy from the origin.
 
     .. math:: \{x : x \cdot n_i \le \gamma_i \text{ for all facets } i\}, \qquad 3V = \sum_i \gamma_i A_i
@@ -62,7 +65,7 @@ def facets(crystal: Crystal, energies: Mapping[Plane, float]) -> Polyhedron:
     """
     if not energies:
         raise StructureError("energies is empty; give at least one family of planes, as in {(1, 1, 1): 1.0}.")
-    given: dict[Plane, float] = {}
+    given: dict[Indices, float] = {}
     for plane, energy in energies.items():
         if isinstance(energy, bool) or not isinstance(energy, int | float) or not (isfinite(energy) and energy > 0):
             raise StructureError(f"the energy of {plane} is {energy!r}; a surface energy is a number above 0.")
@@ -73,7 +76,7 @@ def facets(crystal: Crystal, energies: Mapping[Plane, float]) -> Polyhedron:
 
 def wulff(
     crystal: Crystal | str,
-    energies: Mapping[Plane, float],
+    energies: Mapping[Indices, float] | Mapping[Plane, float],
     *,
     radius: float | None = None,
     atoms: int | None = None,
@@ -108,7 +111,7 @@ def wulff(
 
 def winterbottom(
     crystal: Crystal | str,
-    energies: Mapping[Plane, float],
+    energies: Mapping[Indices, float] | Mapping[Plane, float],
     *,
     interface: Plane,
     interface_energy: float,
@@ -159,7 +162,7 @@ def winterbottom(
 
 
 @lru_cache(maxsize=1024)
-def _equivalent(material: Material, plane: Plane) -> tuple[Plane, ...]:
+def _equivalent(material: Material, plane: Indices) -> tuple[Indices, ...]:
     turns = _point_group(material)
     turned = {tuple(int(i) for i in np.round(np.asarray(plane) @ np.linalg.inv(turn))) for turn in turns}
     return tuple(sorted((h, k, i) for h, k, i in turned))
