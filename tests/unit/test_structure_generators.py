@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from exitwave.core import Stream, StructureError
 from exitwave.structure import Amorphous, Bounds, Box, Crystal, Material, Molecule, Sphere, Transform, Volume, affine
 from exitwave.structure.generators.amorphous import number_density
+from exitwave.structure.prefabs.shapes import equivalent_planes
 from exitwave.structure.transforms import quaternion, rotation, translation, uniform_quaternion
 
 STREAM = Stream(1)
@@ -149,6 +150,10 @@ def test_a_moved_film_is_the_same_film():
         (lambda: Crystal.from_cell(np.eye(3), [[0, 0, 0], [1, 1, 1]], ["Au", "Cu"]), "two sites in one place"),
         (lambda: Crystal.from_cell(np.eye(3), [[0, 0, 0]], ["Au", "Cu"]), "one species per position"),
         (lambda: Crystal.from_spacegroup(999, [4, 4, 4, 90, 90, 90], ["Au"], [[0, 0, 0]]), "1 to 230"),
+        (lambda: Crystal.from_pymatgen("x"), "it is a pymatgen.core.Structure"),
+        (lambda: Crystal("Au").normal((1, 1, -2, 0)), "no hexagonal cell"),
+        (lambda: Crystal("CdSe").normal((0, 1, 0, 1)), "is -h - k, here -1"),
+        (lambda: Crystal("CdSe").normal((0, 1)), "three finite numbers"),
         (lambda: Crystal("Au").rotated(np.diag([1, 1, -1])), "no rotation"),
         (lambda: Crystal("Au").strained(np.ones(2)), "a strain is"),
         (lambda: Crystal("Au").oriented((0, 0, 0)), "length above 0"),
@@ -161,6 +166,40 @@ def test_a_moved_film_is_the_same_film():
 def test_impossible_generators_are_refused(make, words):
     with pytest.raises(StructureError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("group", "right", "wrong", "words"),
+    [
+        (225, (4, 4, 4, 90, 90, 90), (4, 5, 6, 90, 90, 90), "225 is cubic and its cell has a = b = c"),
+        (194, (3, 3, 5, 90, 90, 120), (3, 3, 5, 90, 90, 90), "194 is hexagonal"),
+        (194, (3, 3, 5, 90, 90, 120), (3, 3, 5, 90, 90, 60), "194 is hexagonal"),
+        (166, (3, 3, 5, 90, 90, 120), (3, 3.1, 5, 90, 90, 120), "166 is trigonal"),
+        ((166, 2), (4.7, 4.7, 4.7, 57, 57, 57), (4.7, 4.7, 5, 90, 90, 120), "three of each alike in setting 2"),
+        (136, (4.6, 4.6, 3, 90, 90, 90), (3, 4.6, 4.6, 90, 90, 90), "136 is tetragonal"),
+        (62, (5, 6, 7, 90, 90, 90), (5, 6, 7, 90, 91, 90), "62 is orthorhombic"),
+        (14, (5, 6, 7, 90, 99, 90), (5, 6, 7, 90, 90, 99), "14 is monoclinic"),
+        (2, (5, 6, 7, 80, 99, 95), None, ""),
+    ],
+)
+def test_cells_have_the_symmetry_of_their_space_group(group, right, wrong, words):
+    group, setting = group if isinstance(group, tuple) else (group, 1)
+    site = [[0.2, 0.2, 0.2]] if setting == 2 else [[0.0, 0.0, 0.0]]
+    assert len(Crystal.from_spacegroup(group, right, ["Au"], site, setting=setting).sites)
+    if wrong:
+        with pytest.raises(StructureError, match=words):
+            Crystal.from_spacegroup(group, wrong, ["Au"], site, setting=setting)
+
+
+def test_planes_of_hexagonal_crystals_have_three_indices_or_four():
+    crystal = Crystal("CdSe").rotated(quaternion((1, 2, 3, 4)))
+    for plane in ((1, 0, 1), (1, 1, 0), (2, -1, 3)):
+        h, k, m = plane
+        four = (h, k, -h - k, m)
+        assert np.array_equal(crystal.normal(plane), crystal.normal(four))
+        assert crystal.spacing(plane) == crystal.spacing(four)
+        assert np.array_equal(crystal.snapped(plane, (1, 2, 3)).point, crystal.snapped(four, (1, 2, 3)).point)
+        assert equivalent_planes(crystal.material, plane) == equivalent_planes(crystal.material, four)
 
 
 def test_partly_occupied_cif_is_refused(tmp_path):
@@ -184,7 +223,7 @@ Cu1 Cu 0 0 0 0.5
 """
     path = tmp_path / "alloy.cif"
     path.write_text(text)
-    with pytest.raises(StructureError, match=r"partly occupied \(0.5 Au, 0.5 Cu\)"):
+    with pytest.raises(StructureError, match=r"partly occupied \(0.5 Au, 0.5 Cu\).*Substituted"):
         Crystal.from_cif(path)
     path.write_text(text.replace("0.5\nCu1 Cu 0 0 0 0.5", "1.0"))
     assert Crystal.from_cif(path).material.formula == "Au"

@@ -157,7 +157,7 @@ class Material:
         source: str = "",
         setting: int = 1,
     ) -> Material:
-        """Return the material that a space group makes of an asymmetric unit."""
+        """Return the material that a space group makes of an asymmetric unit; its cell must have the symmetry."""
         from ase.spacegroup import Spacegroup
 
         numbers = [atomic_number(s) for s in species]
@@ -166,6 +166,7 @@ class Material:
             raise StructureError(f"species names {len(numbers)} atoms and basis {len(asymmetric)}; one for each.")
         rows = rows_of(np.asarray(parameters, dtype=np.float64))
         symmetry = _spacegroup(Spacegroup, group, setting)
+        _check_metric(rows, symmetry)
         sites, kinds = symmetry.equivalent_sites(asymmetric, onduplicates="error", symprec=1e-4)
         return cls(name, rows, sites, np.array([numbers[k] for k in kinds], dtype=np.int32), source=source)
 
@@ -177,7 +178,7 @@ class Material:
                 mix = ", ".join(f"{share:g} {symbol}" for symbol, share in shares.items())
                 raise StructureError(
                     f"site {site} is partly occupied ({mix}); order the cell first, or give full sites and"
-                    " substitute a share of them with chemistry.substituted."
+                    " replace a share of the atoms of a volume with Substituted."
                 )
         return cls(
             name or str(atoms.get_chemical_formula(mode="metal", empirical=True)),
@@ -205,6 +206,10 @@ class Material:
     @classmethod
     def from_pymatgen(cls, structure: Any, name: str = "") -> Material:
         """Return the material of a ``pymatgen.core.Structure``; disordered ones are refused."""
+        if not hasattr(structure, "is_ordered"):
+            raise StructureError(
+                f"structure is {structure!r}; it is a pymatgen.core.Structure (a file is read with from_cif)."
+            )
         if not structure.is_ordered:
             raise StructureError("the pymatgen structure has partly occupied sites; order it first.")
         species = [str(site.specie.symbol) for site in structure]
@@ -357,6 +362,30 @@ def symbols() -> tuple[str, ...]:
     from ase.data import chemical_symbols
 
     return tuple(chemical_symbols)
+
+
+def _check_metric(rows: Array, symmetry: Any) -> None:
+    """Raise StructureError if the operations of a space group do not leave the lengths and angles of a cell alone."""
+    metric = rows @ rows.T
+    images = np.array([turn.T @ metric @ turn for turn in np.asarray(symmetry.get_rotations(), dtype=np.float64)])
+    edges = np.sqrt(np.diag(metric))
+    if (np.abs(images - metric) <= SYMMETRIC * np.outer(edges, edges)).all():
+        return
+    mean = images.mean(axis=0)
+    a, b, c = np.sqrt(np.diag(mean))
+    cosines = np.array([mean[1, 2] / (b * c), mean[0, 2] / (a * c), mean[0, 1] / (a * b)])
+    system, cell = next((name, cell) for last, name, cell in SYSTEMS if symmetry.no <= last)
+    given, allowed = (
+        ", ".join(f"{value:.6g}" for value in (*lengths, *np.degrees(np.arccos(np.clip(angles, -1, 1)))))
+        for lengths, angles in (
+            (edges, (metric / np.outer(edges, edges))[[1, 0, 0], [2, 2, 1]]),
+            ((a, b, c), cosines),
+        )
+    )
+    raise StructureError(
+        f"cell parameters are {given}; space group {symmetry.no} is {system} and its cell has {cell}, such as"
+        f" {allowed}."
+    )
 
 
 def _spacegroup(factory: Any, group: int | str, setting: int) -> Any:
