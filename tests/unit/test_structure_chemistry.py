@@ -23,6 +23,11 @@ def test_shares_are_exact_and_random_and_leave_other_elements_alone():
     assert len(fewer) == pytest.approx(len(plain) * 0.975 * 0.95, abs=3)
 
 
+def test_changes_may_be_of_elements_that_earlier_ones_brought():
+    for first in (Substituted("Se", "Ag", 0.5), lambda atoms, stream: atoms):
+        BALL.modified(first, Substituted("Ag", "Cu", 0.5), Vacancies(0.1, "Cu"))
+
+
 def test_gradient_goes_from_core_to_shell():
     made = Volume(Crystal("Au"), Sphere(30)).modified(Graded.radial(None, "Ag", (0, 0, 0), (5, 30))).atoms(Stream(0))
     distance = np.linalg.norm(made.positions, axis=1)
@@ -59,6 +64,17 @@ def test_inhomogeneous_strain_fills_its_region_and_moves_as_one():
         (lambda: Graded.radial("Au", "Ag", (0, 0, 0), (5, 5)), "less than the second"),
         (lambda: Strained(Crystal("Au"), np.sin, -1), "0 or more"),
         (lambda: BALL.modified(Graded(None, "Ag", lambda x: x[:, 0])).atoms(Stream(0)), "outside 0 to 1"),
+        (
+            lambda: BALL.modified(Graded(None, "Ag", lambda x: np.nan)).atoms(Stream(0)),
+            "outside 0 to 1",
+        ),
+        (lambda: BALL.modified(Graded(None, "Ag", lambda x: np.ones(3))).atoms(Stream(0)), r"of shape \(3,\) for"),
+        (lambda: Graded(None, "Ag", 0.5), "a function of positions"),
+        (lambda: Substituted("Xx", "Cu", 0.5), "species is 'Xx'"),
+        (lambda: Vacancies(0.1, element="Xx"), "species is 'Xx'"),
+        (lambda: Graded.radial("Au", "Qq", (0, 0, 0), (5, 10)), "species is 'Qq'"),
+        (lambda: BALL.modified(Substituted("Cu", "Ag", 0.5)), "Substituted is of Cu, of which CdSe has none"),
+        (lambda: BALL.modified(Substituted("Cd", "Ag", 0.5), Vacancies(0.1, "Pd")), "one of Se, Ag, Cd, or None"),
     ],
 )
 def test_impossible_changes_are_refused(make, words):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array, unit, vector3
 from exitwave.structure.generators.base import Atoms
-from exitwave.structure.materials import atomic_number
+from exitwave.structure.materials import Material, atomic_number, symbols
 from exitwave.structure.transforms import Transform
 
-__all__ = ["Carried", "Graded", "Planar", "Radial", "Substituted", "Vacancies"]
+__all__ = ["Carried", "Graded", "Planar", "Radial", "Substituted", "Vacancies", "check_changes"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Substituted:
 
     def __post_init__(self) -> None:
         _check_share(self.share)
-        atomic_number(self.by)
+        _check_elements(self.element, self.by)
 
     def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
         """Return the atoms with some of them replaced."""
@@ -68,7 +68,7 @@ class Vacancies:
     Raises
     ------
     StructureError
-        If the share is not from 0 to 1.
+        If the share is not from 0 to 1, or the element unknown.
 
     Examples
     --------
@@ -85,6 +85,7 @@ class Vacancies:
 
     def __post_init__(self) -> None:
         _check_share(self.share)
+        _check_elements(self.element)
 
     def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
         """Return the atoms that are left."""
@@ -118,10 +119,21 @@ class Graded:
     by: str | int
     share: Callable[[Array], ArrayLike]
 
+    def __post_init__(self) -> None:
+        if not callable(self.share):
+            raise StructureError(f"share is {self.share!r}; it is a function of positions (atoms, 3).")
+        _check_elements(self.element, self.by)
+
     def __call__(self, atoms: Atoms, stream: Stream) -> Atoms:
         """Return the atoms with some of them replaced."""
-        probability = np.broadcast_to(np.asarray(self.share(atoms.positions), dtype=np.float64), (len(atoms),))
-        if len(atoms) and not (np.nanmin(probability) >= 0 and np.nanmax(probability) <= 1):
+        given = np.asarray(self.share(atoms.positions))
+        if given.shape not in ((), (len(atoms),)) or given.dtype.kind not in "fiub":
+            raise StructureError(
+                f"share gives {given.dtype} of shape {given.shape} for {len(atoms)} atoms; it gives one probability"
+                f" for each, shape ({len(atoms)},)."
+            )
+        probability = np.broadcast_to(given.astype(np.float64), (len(atoms),))
+        if not ((probability >= 0) & (probability <= 1)).all():
             raise StructureError("share gives probabilities outside 0 to 1; clip them.")
         chosen = (stream.generator().random(len(atoms)) < probability) & _of(atoms, self.element)
         return replace(atoms, numbers=np.where(chosen, atomic_number(self.by), atoms.numbers).astype(np.int32))
@@ -215,6 +227,26 @@ def _chosen(mask: NDArray[np.bool_], share: float, stream: Stream) -> NDArray[np
     candidates = np.flatnonzero(mask)
     count = round(share * len(candidates))
     return np.sort(stream.generator().choice(candidates, count, replace=False)) if count else candidates[:0]
+
+
+def check_changes(material: Material, modifiers: Sequence[object]) -> None:
+    """Raise StructureError if a change is of an element that neither a crystal nor an earlier change has."""
+    present = set(material.numbers.tolist())
+    for one in modifiers:
+        if not isinstance(one, Substituted | Vacancies | Graded):
+            return  # anybody's own, which may bring any element
+        if one.element is not None and atomic_number(one.element) not in present:
+            raise StructureError(
+                f"{type(one).__name__} is of {symbols()[atomic_number(one.element)]}, of which {material.formula} has"
+                f" none; it is one of {', '.join(symbols()[z] for z in sorted(present))}, or None for all."
+            )
+        if not isinstance(one, Vacancies):
+            present.add(atomic_number(one.by))
+
+
+def _check_elements(element: str | int | None, *others: str | int) -> None:
+    for one in (*(() if element is None else (element,)), *others):
+        atomic_number(one)
 
 
 def _check_share(share: float) -> None:

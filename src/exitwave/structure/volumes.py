@@ -14,7 +14,9 @@ from typing_extensions import override
 
 from exitwave.core import Stream, StructureError
 from exitwave.structure.arrays import Array
+from exitwave.structure.chemistry import check_changes
 from exitwave.structure.generators.base import Atoms, Bounds, Generator
+from exitwave.structure.generators.crystal import Crystal
 from exitwave.structure.regions.base import Region
 from exitwave.structure.structure import ROLES
 from exitwave.structure.transforms import Transform, rotation, translation
@@ -123,7 +125,7 @@ class Volume(Body):
     Raises
     ------
     StructureError
-        If the region is open.
+        If the region is open, or a modifier is of an element that the crystal does not have.
 
     Examples
     --------
@@ -149,6 +151,8 @@ class Volume(Body):
         if not isinstance(self.region, Region):
             raise StructureError(f"region is {self.region!r}; it is a Sphere, a Box or another region.")
         check_role(self.role)
+        if self.modifiers and isinstance(self.generator, Crystal):
+            check_changes(self.generator.material, self.modifiers)
         bounds = self.region.bounds()
         if not np.isfinite(bounds).all():
             open_ways = [
