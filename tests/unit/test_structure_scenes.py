@@ -16,6 +16,7 @@ from exitwave.structure import (
     Box,
     Crystal,
     Empty,
+    EmptyObjectWarning,
     Generator,
     Molecule,
     Scene,
@@ -249,6 +250,21 @@ def test_a_rule_between_objects_takes_no_atoms_from_a_faulted_one(name):
         for rule in (None, "contact", 2.0)
     ]
     assert counts[0] == counts[1] == counts[2]
+
+
+def test_an_object_that_loses_all_its_atoms_is_told():
+    gold = Volume(Crystal("Au"), Sphere(8, (15, 15, 15)), name="gold")
+    silver = Volume(Crystal("Ag"), Sphere(7, (15, 15, 15)), name="silver")
+    film = Volume(Amorphous("C"), Box(30, 30, 5), name="film")
+    with pytest.warns(EmptyObjectWarning, match="silver has no atoms left"):
+        made = Scene([gold, silver], (30, 30, 30)).build(seed=1)
+    assert len(made.of(name="silver")) == 0
+    with pytest.warns(EmptyObjectWarning, match="film has no atoms left"):
+        Scene([gold, film], (30, 30, 30), minimum_distance=1000).build(seed=1)
+    # voids and what is out of the field of view are no mistakes
+    away = Volume(Crystal("Au"), Sphere(5, (60, 15, 15)))
+    void = Volume(Empty(), Sphere(5, (15, 15, 15)))
+    assert len(Scene([void, gold, away], (30, 30, 30), outside="cut").build(seed=1)) > 50
 
 
 def test_an_object_in_two_places_of_precedence_is_refused():

@@ -29,7 +29,7 @@ from exitwave.structure.regions import (
     Sphere,
     Terrain,
 )
-from exitwave.structure.scenes import Scene
+from exitwave.structure.scenes import EmptyObjectWarning, Scene
 from exitwave.structure.strain import Strained
 from exitwave.structure.structure import Structure
 from exitwave.structure.surfaces import Surface, surface, surface_atoms
@@ -61,6 +61,7 @@ __all__ = [
     "Cylinder",
     "Ellipsoid",
     "Empty",
+    "EmptyObjectWarning",
     "Family",
     "Generator",
     "Graded",

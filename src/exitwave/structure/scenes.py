@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +20,14 @@ from exitwave.structure.periodic import is_upright, meets_itself
 from exitwave.structure.structure import Structure
 from exitwave.structure.volumes import Body, Volume
 
-__all__ = ["Scene"]
+__all__ = ["EmptyObjectWarning", "Scene"]
 
 OUTSIDE = ("wrap", "cut", "keep")
 EDGE = 1e-9  # in units of the cell: rounding at its faces
+
+
+class EmptyObjectWarning(UserWarning):
+    """An object of a scene lost all its atoms to earlier objects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,8 @@ class Scene:
     """Objects in a periodic cell.
 
     Where two objects overlap, the one earlier in the list wins: atoms of later objects are left out within its
-    region, and where they would come nearer to its atoms than the minimum distance, periodic images included.
+    region, and where they would come nearer to its atoms than the minimum distance, periodic images included. An
+    object that loses all its atoms so is told in an :class:`EmptyObjectWarning`.
 
     Parameters
     ----------
@@ -141,7 +147,20 @@ class Scene:
                 owners.append(index)
                 seamless.append(box.periodic)
                 earlier.append((part, part.region.bounds()))
-        return self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
+        structure = self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
+        left = np.bincount(structure.objects, minlength=len(self.objects))
+        for lost in np.flatnonzero(left == 0):
+            parts = enumerate(self.objects[lost].parts)
+            own = [part.atoms(source / int(lost) / i, self._box(part)).positions for i, part in parts]
+            if not any(self._within(positions @ np.linalg.inv(np.asarray(self.cell))).any() for positions in own):
+                continue  # a void, or out of the field of view
+            warnings.warn(
+                f"{self.names[lost]} has no atoms left: all are within earlier objects, or nearer to their atoms than"
+                " minimum_distance; move it, put it earlier or lower minimum_distance.",
+                EmptyObjectWarning,
+                stacklevel=2,
+            )
+        return structure
 
     def write(self, path: str | Path) -> Path:
         """Write the whole construction to a readable file: YAML, or JSON if the name ends in .json.
@@ -282,8 +301,12 @@ class Scene:
                     f" reach from {low:.2f} to {high:.2f} Å, the cell from 0 to {length:g} Å; enlarge the cell,"
                     " move the object, or set outside='keep'."
                 )
-        if self.outside == "wrap":
-            return np.ones(len(positions), dtype=bool)
+        return self._within(fractional)
+
+    def _within(self, fractional: Array) -> Mask:
+        """Return which atoms, in units of the cell, the rule for those outside it does not cut off."""
+        if self.outside != "cut":
+            return np.ones(len(fractional), dtype=bool)
         below = fractional < np.where(self.pbc, 1 - EDGE, 1 + EDGE)
         return np.asarray(((fractional >= -EDGE) & below).all(axis=1), dtype=bool)
 
