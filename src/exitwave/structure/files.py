@@ -77,6 +77,11 @@ def _write_ase(structure: Structure, path: Path, temporary: Path, format: str | 
         known = kind in ioformats and ioformats[kind].can_write
     except UnknownFileTypeError:
         kind, known = path.suffix or path.name, False
+    if not known and not format and not path.suffix:
+        raise StructureError(
+            f"{path} has no ending, which names the format; add one that ASE writes (.xyz, .cif, .pdb, .vasp, .json),"
+            " or give format, such as 'prismatic'."
+        )
     if not known:
         raise StructureError(
             f"{path} has the format {kind!r}, which cannot be written; use an ending that ASE writes (.xyz, .cif,"
