@@ -23,6 +23,7 @@ atoms = scene.build(seed=1)
 atoms
 
 # %%
-# Islands win where they meet the sheets, which are strained by a fraction of a percent to repeat with the field.
+# Islands win where they meet the sheets, which are strained by a fraction of a percent to repeat with the field. The
+# cell of one is the measured one of the table, a = 3.160 Å; a calculated one is 3.190 Å.
 
 atoms.show()

@@ -16,6 +16,7 @@ from exitwave.structure import Box, Crystal, HalfSpace, Scene, Sphere, Union, Vo
 from exitwave.structure.prefabs import (
     agglomerate,
     alloy,
+    bicrystal,
     coincident_field,
     core_shell,
     cube,
@@ -130,8 +131,12 @@ defects = {
     "randomly_faulted, 4": randomly_faulted(gold, 4, Stream(2)),
     "grain_boundary Σ5": grain_boundary("Au", Box(45, 45, 12), axis=(0, 0, 1), angle=36.87, plane=(1, 0, 0)),
     "grain_boundary, twist": grain_boundary("Au", Box(45, 45, 16), axis=(0, 0, 1), angle=9, plane=(0, 0, 1)),
+    "bicrystal, Pd and Ag": bicrystal(
+        *(Crystal(name).oriented((1, -1, 0), x=(1, 1, 0)) for name in ("Pd", "Ag")),
+        Box.centred(45, 45, 12), normal=(0, 1, 0), point=(0, 1, 0),
+    ),
     "polycrystal": polycrystal("Au", Sphere(24), 7, Stream(3)),
-}
+}  # fmt: skip
 pictures({name: by_grain(built(body)) for name, body in defects.items()})
 
 # %%
@@ -191,13 +196,18 @@ layers:
   material: {choice: [graphite, MoS2]}
   twist: {uniform: [3, 12]}
   vacancies: 0.005
+mixture:
+  shared: {field: 80, film: {thickness: 15}}
+  parts:
+    - {family: agglomerates, particles: {count: 5, radius: 9, shape: icosahedron}, arrangement: chain}
+    - {family: core_shell, weight: 2, particles: {count: 1, radius: 18, shape: octahedron}}
 """)
 drawn = {}
 for name, keys in recipes.items():
-    spec = family(name).parse({"field": 80, **keys})
+    spec = family(name).parse(keys if name == "mixture" else {"field": 80, **keys})
     for seed in (2, 3):
         drawn[f"{name} {seed}"] = spec.draw(Stream(seed)).build(Stream(seed))
-pictures(drawn, columns=5)
+pictures(drawn, columns=4)
 
 # %%
 # The family ``from_files`` makes particles of files (CIF, xyz, POSCAR, PDB), in the same way: :doc:`8_from_files`.
