@@ -10,12 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from exitwave.core import DatasetError, Stream, distribution
 from exitwave.dataset import Dataset, Recipe, doctor, generate
-from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value, quadrant_test
+from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value
+from exitwave.dataset.positions import places, position_tests, why_untested
 from exitwave.dataset.records import draw_image, draw_structure
+from exitwave.structure.families.placement import place_spheres
 
 RECIPE: dict[str, Any] = {
     "seed": 21,
@@ -69,7 +72,62 @@ def test_draws_of_a_recipe_follow_it() -> None:
     assert set(results) == {"structures.particles.radius", "structures.film.thickness", "images.dose"}
     assert min(results.values()) > 1e-6
     assert min(p for _, p in orientation_tests(structures)) > 1e-6
-    assert min(p for _, p in quadrant_test(structures)) > 1e-6
+    assert [name for name, _ in position_tests(structures)] == ["x", "y", "the quadrant of the field"]
+    assert min(p for _, p in position_tests(structures)) > 1e-6
+
+
+def at(*places: Any, **keys: Any) -> dict[str, Any]:
+    particles = [{"position": [float(x), float(y)], "radius": 8.0, "shape": "sphere"} for x, y in places]
+    family = {"family": "supported_particles", "field": [100.0, 100.0], "wrap": False, "gap": 2.0}
+    return {"structure": family | {"particles": particles} | keys}
+
+
+def anywhere(index: int, *, count: int = 1, wrap: bool = False, radius: float = 8.0) -> dict[str, Any]:
+    stream = Stream(17) / index
+    found = place_spheres([radius] * count, [0.0] * count, (100, 100), 2.0, stream, periodic=wrap)
+    return at(*found, wrap=wrap)
+
+
+UNEVEN: dict[str, Any] = {
+    "four points": lambda i, chance: at((25 + 50 * (i % 2), 25 + 50 * (i // 2 % 2))),
+    "about the middle": lambda i, chance: at(50 + 5 * chance.standard_normal(2)),
+    "the second at one point": lambda i, chance: at(100 * chance.random(2), (10, 10)),
+    "the second in the middle": lambda i, chance: at(100 * chance.random(2), (50, 50)),
+    "in a stripe": lambda i, chance: at((100 * chance.random(), 30 + 40 * chance.random())),
+    "in one part of a mixture": lambda i, chance: {
+        "structure": {"family": "mixture", "parts": [at((20, 20))["structure"]]}
+    },
+    "agglomerates in a corner": lambda i, chance: at(family="agglomerates", position=[9.0, 9.0]),
+    "crowded, in one half": lambda i, chance: at(*[(100 * chance.random(), 40 * chance.random()) for _ in range(30)]),
+}
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_particles_that_are_not_everywhere_are_found(name: str) -> None:
+    chance = np.random.default_rng(3)
+    structures = [UNEVEN[name](index, chance) for index in range(400)]
+    assert min(p for _, p in position_tests(structures)) < 1e-6 / 20
+
+
+@pytest.mark.parametrize(("count", "wrap"), [(1, False), (3, True), (3, False), (12, False)])
+def test_particles_that_keep_apart_raise_no_alarm(count: int, wrap: bool) -> None:
+    # 40 data sets of 60 structures: p below 0.01 is a matter of chance in one data set of a hundred
+    low = {"x": 0, "y": 0, "the quadrant of the field": 0}
+    for repeat in range(40):
+        structures = [anywhere(60 * repeat + index, count=count, wrap=wrap) for index in range(60)]
+        for name, p in position_tests(structures):
+            low[name] += p < 0.01
+    assert max(low.values()) <= 4  # probability of more: 5e-5
+    barred = places([anywhere(index, count=count, wrap=wrap) for index in range(9)])[1]
+    assert (barred == 0).all() == (wrap or count == 1)
+
+
+def test_places_of_which_nothing_is_known_are_not_tested() -> None:
+    strange = [at((5, 5), family="mine") for _ in range(50)]
+    assert not list(position_tests(strange))
+    assert why_untested(strange) == "nothing is known of the places in structures of mine"
+    assert "fewer than 20 structures" in why_untested([at((5, 5))])
+    assert "fewer than 20 structures" in why_untested([])
 
 
 @pytest.mark.parametrize(

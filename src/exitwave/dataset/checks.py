@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.dataset.catalog import Catalog, rows_of_shard
-from exitwave.dataset.distributions import drawn_tests, found, orientation_tests, quadrant_test
+from exitwave.dataset.distributions import drawn_tests, found, orientation_tests
 from exitwave.dataset.films import film_columns, unmoved
+from exitwave.dataset.positions import position_tests, why_untested
 from exitwave.dataset.records import StructureRecord
 from exitwave.dataset.shards import Shard, shard_name
 
@@ -170,7 +171,8 @@ def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator
 def statistics(data: Dataset, false_alarm: float, recipe: Recipe | None) -> Iterator[Verdict]:
     """Check that draws follow the recipe, orientations are uniform on SO(3) and positions use all of the field."""
     records = structure_records(data)
-    results = []
+    results: list[tuple[str, str, float]] = []
+    why = {}
     said: dict[str, Any] = {}
     if recipe is not None:
         results += [("draws", *result) for result in drawn_tests(recipe, records, image_records(data))]
@@ -178,13 +180,16 @@ def statistics(data: Dataset, false_alarm: float, recipe: Recipe | None) -> Iter
     # what the recipe says itself is no matter of chance
     if not found(said, "orientation"):
         results += [("orientations", *result) for result in orientation_tests(records)]
-    if not found(said, "position"):
-        results += [("positions", *result) for result in quadrant_test(records)]
+    if found(said, "position"):
+        why["positions"] = "the recipe says itself where particles are"
+    else:
+        results += [("positions", *result) for result in position_tests(records)]
+        why["positions"] = why_untested(records)
     level = false_alarm / max(len(results), 1)
     for name in ("draws", "orientations", "positions"):
         mine = [(key, p) for kind, key, p in results if kind == name]
         if not mine:
-            yield Verdict(name, None, "there is nothing to test")
+            yield Verdict(name, None, why.get(name, "there is nothing to test"))
             continue
         key, p = min(mine, key=lambda item: item[1])
         yield Verdict(name, p > level, f"{len(mine)} tests, the least likely is {key} with p = {p:.2g}")

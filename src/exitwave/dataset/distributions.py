@@ -13,9 +13,9 @@ from exitwave.core import Choice, Distribution, Population, Spec
 from exitwave.dataset.recipe import Recipe
 from exitwave.structure.families import MixedFamilies
 
-__all__ = ["drawn_tests", "drawn_values", "found", "orientation_tests", "quadrant_test"]
+__all__ = ["LEAST", "drawn_tests", "drawn_values", "found", "kolmogorov_smirnov", "orientation_tests"]
 
-_LEAST = 20  # draws below which a test says nothing
+LEAST = 20  # draws below which a test says nothing
 
 
 def drawn_tests(
@@ -23,7 +23,7 @@ def drawn_tests(
 ) -> Iterator[tuple[str, float]]:
     """Yield key and p-value for every distribution of a recipe: how likely draws are to be that far from it."""
     for name, distribution, values in drawn_values(recipe, structures, images):
-        if len(values) >= _LEAST:
+        if len(values) >= LEAST:
             yield name, p_value(distribution, values)
 
 
@@ -83,10 +83,11 @@ def p_value(distribution: Distribution, values: Sequence[Any]) -> float:
     return kolmogorov_smirnov(upto, below)
 
 
-def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None) -> float:
+def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None, *, slack: float = 0.0) -> float:
     """Return the p-value of draws whose distribution function is ``upto`` at each draw and ``below`` just below it.
 
     Where the two differ, single values have a probability of their own, and the p-value is conservative.
+    ``slack`` is how far the true distribution function may be from the stated one.
     """
     from scipy.special import kolmogorov
 
@@ -97,6 +98,7 @@ def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None) ->
     share_upto = np.searchsorted(upper, upper, side="right") / n
     share_below = np.searchsorted(upper, upper, side="left") / n
     distance = max(float(np.abs(share_upto - upper).max()), float(np.abs(share_below - lower).max()))
+    distance = max(distance - slack, 0.0)
     # Stephens' finite-sample form of the limit distribution
     return float(kolmogorov(distance * (np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n))))
 
@@ -104,7 +106,7 @@ def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None) ->
 def orientation_tests(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
     """Yield p-values of orientations being uniform on SO(3): the rotation angle, and all nine matrix elements."""
     turns = np.array([turn for record in structures for turn in found(record["structure"], "orientation")], float)
-    if len(turns) < _LEAST or turns.ndim != 2 or turns.shape[1] != 4:
+    if len(turns) < LEAST or turns.ndim != 2 or turns.shape[1] != 4:
         return
     w, x, y, z = (turns / np.linalg.norm(turns, axis=1, keepdims=True)).T
     angle = 2 * np.arccos(np.clip(np.abs(w), 0, 1))
@@ -122,26 +124,6 @@ def orientation_tests(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[st
     }
     for name, values in elements.items():
         yield f"the matrix element {name}", kolmogorov_smirnov((values + 1) / 2)
-
-
-def quadrant_test(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Yield the p-value of the first particle of each structure being in each quadrant of the field equally often.
-
-    That holds for every rule of placement that does not tell left from right or top from bottom.
-    """
-    from scipy.special import gammaincc
-
-    places = []
-    for record in structures:
-        there = found(record["structure"], "position")
-        size = next(iter(found(record["structure"], "field")), None)
-        if there and size:
-            places.append((there[0][0] / size[1] % 1 >= 0.5, there[0][1] / size[0] % 1 >= 0.5))
-    if len(places) < _LEAST:
-        return
-    counts = np.bincount([2 * right + low for right, low in places], minlength=4)
-    expected = len(places) / 4
-    yield "the quadrant of the field", float(gammaincc(1.5, ((counts - expected) ** 2).sum() / expected / 2))
 
 
 def _of_parts(spec: MixedFamilies, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:
