@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label as connected
 
 from exitwave.core import Progress, Reporter, Stream, TrainingError
+from exitwave.learning.data import parts_of
 from exitwave.learning.intervals import Interval, bootstrap
-from exitwave.learning.metrics import LEAST_PIXELS, Scores, iou, particle_f1, score, soft_macro_f1
-from exitwave.learning.objects import (
-    average_precision,
-    boundary_f1,
-    calibration_error,
-    panoptic_quality,
-    size_errors,
-)
+from exitwave.learning.metrics import LEAST_PIXELS, Scores
+from exitwave.learning.parting import particles_of
+from exitwave.learning.tallies import TALLIES, image_tallies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 TOLERANCE = 4.0  # Å between outlines that count as the same; hand-drawn ones scatter by as much
-SPECK = 100.0  # Å²; smaller parts are no particles
+SPECK = 1.0  # nm²; smaller parts are no particles
+_PIXELS = ("particle_f1", "mean_image_f1", "soft_macro_f1")
+_ROW = ("particle_f1", "soft_macro_f1", "iou", "boundary_f1", "average_precision", "panoptic_quality",
+        "calibration_error")  # fmt: skip
 
 
 class Predictor(Protocol):
@@ -55,6 +53,8 @@ class Scored:
         What the network says, (y, x).
     mask
         What is true, bool (y, x).
+    found, true
+        The particles of both, by number, (y, x).
     """
 
     name: str
@@ -62,6 +62,8 @@ class Scored:
     pixel_size: float
     probability: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    found: NDArray[np.int32]
+    true: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +79,13 @@ class Evaluation:
     scores
         All images together.
     intervals
-        For "particle_f1", "mean_image_f1" and "soft_macro_f1": value and bootstrap interval over images.
+        By name of score: value and bootstrap interval over images; the three F1, "iou", and those of ``objects``.
     objects
         All images together: boundary_f1 (within 4 Å, or a pixel where that is more), average_precision and
-        panoptic_quality of connected parts, count (found over true particles), diameter (relative error of the mean)
+        panoptic_quality of particles, count (found over true particles), diameter (relative error of the mean)
         and calibration_error.
     images
-        What was scored: images, probabilities and masks.
+        What was scored: images, probabilities, masks and particles.
 
     Examples
     --------
@@ -112,13 +114,13 @@ class Evaluation:
         return write_report(self, Path(path), title)
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name} {interval}" for name, interval in self.intervals.items())
+        listed = ", ".join(f"{name} {interval}" for name, interval in self.intervals.items() if name in _PIXELS)
         return f"Evaluation({self.scores.images} images: {listed})"
 
 
 def evaluate(
     network: Predictor,
-    pairs: Iterable[tuple[Any, ArrayLike]],
+    pairs: Iterable[tuple[Any, ArrayLike] | tuple[Any, ArrayLike, ArrayLike]],
     *,
     threshold: float = 0.5,
     resamples: int = 2000,
@@ -126,12 +128,18 @@ def evaluate(
 ) -> Evaluation:
     """Return a network's scores on labelled micrographs.
 
+    Its particles are those that segmenting a micrograph finds: touching ones are parted by its heads, or at their
+    necks. The true ones are numbered by the mask or beside it, or else the mask's connected parts; parts smaller than
+    1 nm² are none.
+
     Parameters
     ----------
     network
         Anything with ``predict(array, pixel_size)``.
     pairs
-        Pairs of a micrograph (or an image array and its pixel size in a tuple) and its mask (y, x).
+        Pairs of a micrograph (or an image array and its pixel size in a tuple) and its mask (y, x); above zero is
+        particle, and whole numbers number the particles (the classes, for a network of several). A third member
+        numbers the particles of masks that do not, (y, x).
     threshold
         Pixels at or above this probability are particle.
     resamples
@@ -147,7 +155,7 @@ def evaluate(
     Raises
     ------
     TrainingError
-        If there are no pairs, or a mask has another shape than its micrograph.
+        If there are no pairs, a mask has another shape than its micrograph, or the threshold is no probability.
 
     Examples
     --------
@@ -162,63 +170,72 @@ def evaluate(
 
     import pandas as pd
 
+    if not 0 < threshold < 1:
+        raise TrainingError(f"threshold is {threshold:g}; it is a probability between 0 and 1.")
     listed = list(pairs)
     if not listed:
         raise TrainingError("there are no labelled micrographs; give pairs of a micrograph and its mask.")
     start, rows, scored = time.perf_counter(), [], []
-    for index, (image, mask) in enumerate(listed):
-        array, pixel_size, name = _opened(image, index)
-        truth = np.asarray(mask) > 0
-        if truth.shape != array.shape:
-            raise TrainingError(f"{name} has the shape {array.shape} and its mask {truth.shape}; they are the same.")
-        found = np.asarray(network.predict(array, pixel_size), np.float32)
-        one = Scored(name, array, pixel_size, found, truth)
+    tallies: dict[str, list[NDArray[np.float64]]] = {name: [] for name in TALLIES}
+    for index, (image, mask, *numbers) in enumerate(listed):
+        one = _scored(network, *_opened(image, index), np.asarray(mask), numbers, threshold)
         scored.append(one)
-        rows.append(
-            {
-                "name": name,
-                "pixel_size": pixel_size,
-                "particle_pixels": int(truth.sum()),
-                "counted": bool(truth.sum() > LEAST_PIXELS),
-                "particle_f1": particle_f1([found], [truth], threshold),
-                "soft_macro_f1": soft_macro_f1([found], [truth]),
-                "iou": iou([found], [truth], threshold),
-                **_objects([one], threshold),
-            }
-        )
+        sums = image_tallies(
+            one.probability, one.mask, one.found, one.true, threshold=threshold,
+            reach=max(1.0, TOLERANCE / one.pixel_size), pixel_size=one.pixel_size,
+        )  # fmt: skip
+        for name, values in sums.items():
+            tallies[name].append(values)
+        pixels = int(one.mask.sum())
+        row = {"name": one.name, "pixel_size": one.pixel_size, "particle_pixels": pixels}
+        row["counted"] = pixels > LEAST_PIXELS
+        rows.append(row | {name: float(TALLIES[name](sums[name])) for name in _ROW})
         if progress is not None:
-            progress(Progress("evaluate", index + 1, len(listed), time.perf_counter() - start, note=name))
-    maps, masks = [one.probability for one in scored], [one.mask for one in scored]
-    intervals = bootstrap(maps, masks, threshold, Stream(len(listed)), resamples)
-    together = _objects(scored, threshold)
-    sizes = size_errors(*_parts(scored, threshold), [one.pixel_size for one in scored])
-    together |= {"count": sizes.count, "diameter": sizes.mean}
-    return Evaluation(pd.DataFrame(rows), score(maps, masks, threshold), intervals, together, tuple(scored))
+            progress(Progress("evaluate", index + 1, len(listed), time.perf_counter() - start, note=one.name))
+    parts = {name: (np.array(tallies[name]), statistic) for name, statistic in TALLIES.items()}
+    intervals = bootstrap(parts, Stream(len(listed)), resamples)
+    pooled, per_image, soft = (intervals[name].value for name in _PIXELS)
+    scores = Scores(pooled, per_image, soft, intervals["iou"].value, len(listed))
+    together = {name: one.value for name, one in intervals.items() if name not in (*_PIXELS, "iou")}
+    return Evaluation(pd.DataFrame(rows), scores, intervals, together, tuple(scored))
 
 
-def _objects(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
-    """Return the scores of outlines, of connected parts and of probabilities, of some images together."""
-    hard = [one.probability >= threshold for one in scored]
-    masks = [one.mask for one in scored]
-    tolerances = [max(1.0, TOLERANCE / one.pixel_size) for one in scored]
-    found, true = _parts(scored, threshold)
-    return {
-        "boundary_f1": boundary_f1(hard, masks, tolerances),
-        "average_precision": average_precision(found, true),
-        "panoptic_quality": panoptic_quality(found, true),
-        "calibration_error": calibration_error([one.probability for one in scored], masks),
-    }
+def _scored(
+    network: Predictor,
+    array: NDArray[np.float32],
+    pixel_size: float,
+    name: str,
+    mask: NDArray[Any],
+    numbers: list[ArrayLike],
+    threshold: float,
+) -> Scored:
+    """Return an image with what the network says of it, and what is true."""
+    for given in (mask, *map(np.asarray, numbers)):
+        if given.shape != array.shape:
+            raise TrainingError(f"{name} has the shape {array.shape} and its mask {given.shape}; they are the same.")
+    talkative: Any = network
+    if hasattr(network, "predict_maps"):
+        maps = dict(talkative.predict_maps(array, pixel_size))
+    else:
+        maps = {"probability": network.predict(array, pixel_size)}
+    probability = np.asarray(maps.pop("probability"), np.float32)
+    found = particles_of(probability, maps, pixel_size, threshold=threshold, minimum_area=SPECK)
+    classes = getattr(getattr(network, "net", None), "classes", 2)
+    truth = _numbered(mask, np.asarray(numbers[0]) if numbers else None, classes, pixel_size)
+    return Scored(name, array, pixel_size, probability, mask > 0, found, truth)
 
 
-def _parts(scored: Sequence[Scored], threshold: float) -> tuple[list[NDArray[np.integer]], list[NDArray[np.integer]]]:
-    """Return the connected parts of predictions and masks that are larger than specks of 1 nm²."""
-    parts: tuple[list[NDArray[np.integer]], list[NDArray[np.integer]]] = ([], [])
-    for one in scored:
-        for maps, mask in zip(parts, (one.probability >= threshold, one.mask), strict=True):
-            labels, count = connected(mask)
-            area = np.bincount(labels.ravel(), minlength=count + 1) * one.pixel_size**2
-            maps.append(np.where(area[labels] >= SPECK, labels, 0))
-    return parts
+def _numbered(mask: NDArray[Any], numbers: NDArray[Any] | None, classes: int, pixel_size: float) -> NDArray[np.int32]:
+    """Return the true particles, numbered from 1, without those that are smaller than specks."""
+    if numbers is not None:
+        labels = np.where(mask > 0, numbers, 0)
+    elif classes > 2 or mask.dtype.kind not in "iu" or len(np.unique(mask[mask > 0])) < 2:
+        labels = parts_of(mask if classes > 2 else mask > 0)
+    else:
+        labels = np.where(mask > 0, mask, 0)
+    names, index, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    kept = (names != 0) & (areas * (pixel_size / 10) ** 2 >= SPECK)
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[index.reshape(labels.shape)]
 
 
 def _opened(image: Any, index: int) -> tuple[NDArray[np.float32], float, str]:

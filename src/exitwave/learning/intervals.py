@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from exitwave.core import Stream
 from exitwave.learning.metrics import LEAST_PIXELS
 
-__all__ = ["STATISTICS", "Interval", "bootstrap", "image_sums"]
+__all__ = ["STATISTICS", "Interval", "Statistic", "bootstrap", "image_sums"]
+
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,41 @@ class Interval:
 
 
 def bootstrap(
-    maps: list[NDArray[np.float32]],
-    masks: list[NDArray[np.bool_]],
-    threshold: float,
+    sums: Mapping[str, tuple[NDArray[np.float64], Statistic]],
     stream: Stream,
     resamples: int = 2000,
     level: float = 0.95,
 ) -> dict[str, Interval]:
-    """Return the three F1 with percentile intervals over images drawn with replacement.
+    """Return scores by name with percentile intervals over images drawn with replacement.
 
-    Each image enters with its sums over pixels, so that a resample costs nothing.
+    Each image enters with its sums, so that a resample costs nothing: the sums of the images drawn are those of all,
+    weighted with how often each was drawn.
+
+    Parameters
+    ----------
+    sums
+        By name the sums of every image (images, k), and the function that makes scores (…) of totals (…, k).
+    stream
+        Decides which are drawn.
+    resamples, level
+        How often, and the share of the resampled scores between the ends.
+
+    Examples
+    --------
+    >>> share = (np.array([[1.0, 4.0], [3.0, 4.0]]), lambda totals: totals[..., 0] / totals[..., 1])
+    >>> print(bootstrap({"share": share}, Stream(1))["share"])
+    0.500 [0.250, 0.750]
     """
-    sums = np.array([image_sums(found, truth, threshold) for found, truth in zip(maps, masks, strict=True)])
-    draws = (stream / "bootstrap").generator().integers(len(sums), size=(resamples, len(sums)))
+    images = len(next(iter(sums.values()))[0])
+    draws = (stream / "bootstrap").generator().integers(images, size=(resamples, images))
+    times = np.zeros((resamples, images))
+    np.add.at(times, (np.arange(resamples)[:, None], draws), 1.0)
     out = {}
-    for name, statistic in STATISTICS.items():
-        values = statistic(sums[draws])
+    for name, (parts, statistic) in sums.items():
+        values = statistic(times @ parts)
         values = values[np.isfinite(values)]
-        here = float(statistic(sums[None])[0])
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if values.size else (np.nan, np.nan)
-        out[name] = Interval(here, float(low), float(high), level)
+        out[name] = Interval(float(statistic(parts.sum(axis=0))), float(low), float(high), level)
     return out
 
 

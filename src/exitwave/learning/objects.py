@@ -45,22 +45,30 @@ def boundary_f1(
     >>> boundary_f1([np.roll(mask, 1, axis=0)], [mask], tolerance=1.0)
     1.0
     """
+    pairs = _pairs(found, masks)
+    reaches = np.broadcast_to(tolerance, len(pairs)).tolist()
+    sums = sum(outline_sums(one, other, reach) for (one, other), reach in zip(pairs, reaches, strict=True))
+    return float(outline_f1(np.asarray(sums)))
+
+
+def outline_sums(found: NDArray[Any], mask: NDArray[Any], reach: float) -> NDArray[np.float64]:
+    """Return the number of found outline pixels near a true one, of all found ones, and the same of true ones."""
     from scipy.ndimage import distance_transform_edt
 
-    sums = np.zeros(4)
-    pairs = _pairs(found, masks)
-    for (one, other), reach in zip(pairs, np.broadcast_to(tolerance, len(pairs)).tolist(), strict=True):
-        a, b = _outline(one), _outline(other)
-        if a.any() and b.any():
-            sums[0] += np.count_nonzero(distance_transform_edt(~b)[a] <= reach)
-            sums[2] += np.count_nonzero(distance_transform_edt(~a)[b] <= reach)
-        sums[1] += a.sum()
-        sums[3] += b.sum()
-    if sums[1] == 0 and sums[3] == 0:
-        return 1.0
-    precision = sums[0] / sums[1] if sums[1] else 0.0
-    recall = sums[2] / sums[3] if sums[3] else 0.0
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+    a, b = _outline(found), _outline(mask)
+    if not (a.any() and b.any()):
+        return np.array([0.0, a.sum(), 0.0, b.sum()])
+    near = np.count_nonzero(distance_transform_edt(~b)[a] <= reach)
+    met = np.count_nonzero(distance_transform_edt(~a)[b] <= reach)
+    return np.array([near, a.sum(), met, b.sum()], np.float64)
+
+
+def outline_f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the F1 (…) of sums (…, 4) as ``outline_sums`` gives them; 1 where there is no outline at all."""
+    near, found, met, true = np.moveaxis(sums, -1, 0)
+    precision, recall = near / np.maximum(found, 1), met / np.maximum(true, 1)
+    value = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return np.asarray(np.where((found == 0) & (true == 0), 1.0, value))
 
 
 @dataclass(frozen=True)
@@ -124,10 +132,10 @@ def particle_scores(found: Sequence[ArrayLike], true: Sequence[ArrayLike], thres
     >>> scores.hits, scores.false, scores.missed, scores.panoptic_quality
     (1, 0, 1, 0.6666666666666666)
     """
-    return _matched([_overlaps(one, other) for one, other in _pairs(found, true)], threshold)
+    return matched([overlaps(one, other) for one, other in _pairs(found, true)], threshold)
 
 
-def _matched(tables: Sequence[NDArray[np.float64]], threshold: float) -> ParticleScores:
+def matched(tables: Sequence[NDArray[np.float64]], threshold: float) -> ParticleScores:
     """Return how many particles match, given the IoU of found (rows) with true ones (columns) of every image."""
     from scipy.optimize import linear_sum_assignment
 
@@ -180,8 +188,8 @@ def average_precision(
     >>> average_precision([true], [true])
     1.0
     """
-    tables = [_overlaps(one, other) for one, other in _pairs(found, true)]
-    return float(np.mean([_matched(tables, value).average_precision for value in thresholds]))
+    tables = [overlaps(one, other) for one, other in _pairs(found, true)]
+    return float(np.mean([matched(tables, value).average_precision for value in thresholds]))
 
 
 def panoptic_quality(found: Sequence[ArrayLike], true: Sequence[ArrayLike]) -> float:
@@ -263,8 +271,8 @@ def size_errors(
     a, b = [], []
     pairs = _pairs(found, true)
     for (one, other), length in zip(pairs, np.broadcast_to(pixel_size, len(pairs)).tolist(), strict=True):
-        a.append(_diameters(one) * length)
-        b.append(_diameters(other) * length)
+        a.append(diameters(one) * length)
+        b.append(diameters(other) * length)
     mine, theirs = np.concatenate(a), np.concatenate(b)
     if not mine.size or not theirs.size:
         return SizeErrors(float(mine.size / theirs.size) if theirs.size else float("nan"), float("nan"), float("nan"))
@@ -310,14 +318,22 @@ def calibration_error(probabilities: Sequence[ArrayLike], masks: Sequence[ArrayL
     >>> calibration_error([np.full((1, 4), 0.75)], [np.array([[1, 1, 1, 0]])])
     0.0
     """
-    number, stated, true = np.zeros(bins), np.zeros(bins), np.zeros(bins)
-    for probability, mask in _pairs(probabilities, masks):
-        p = probability.astype(np.float64).ravel()
-        index = np.minimum((p * bins).astype(int), bins - 1)
-        number += np.bincount(index, minlength=bins)
-        stated += np.bincount(index, weights=p, minlength=bins)
-        true += np.bincount(index, weights=(mask.ravel() > 0).astype(float), minlength=bins)
-    return float(np.abs(true - stated).sum() / number.sum())
+    sums = sum(calibration_sums(one, mask, bins) for one, mask in _pairs(probabilities, masks))
+    return float(calibration_gap(np.asarray(sums)))
+
+
+def calibration_sums(probability: NDArray[Any], mask: NDArray[Any], bins: int = 15) -> NDArray[np.float64]:
+    """Return for every bin of probability its pixels and their sums of probability and truth, (3 · bins,)."""
+    p = probability.astype(np.float64).ravel()
+    index = np.minimum((p * bins).astype(int), bins - 1)
+    weights = (None, p, (mask.ravel() > 0).astype(float))
+    return np.concatenate([np.bincount(index, weights=weight, minlength=bins) for weight in weights]).astype(float)
+
+
+def calibration_gap(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the calibration error (…) of sums (…, 3 · bins) as ``calibration_sums`` gives them."""
+    number, stated, true = np.moveaxis(sums.reshape(*sums.shape[:-1], 3, -1), -2, 0)
+    return np.asarray(np.abs(true - stated).sum(axis=-1) / np.maximum(number.sum(axis=-1), 1))
 
 
 def _pairs(first: Sequence[ArrayLike], second: Sequence[ArrayLike]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -340,7 +356,7 @@ def _outline(mask: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(inside & ~binary_erosion(inside, border_value=1))
 
 
-def _overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+def overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     """Return the IoU of every found with every true particle."""
     names, a = np.unique(one, return_inverse=True)
     titles, b = np.unique(other, return_inverse=True)
@@ -350,6 +366,6 @@ def _overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray((shared / np.maximum(union, 1))[names != 0][:, titles != 0])
 
 
-def _diameters(labels: NDArray[Any]) -> NDArray[np.float64]:
+def diameters(labels: NDArray[Any]) -> NDArray[np.float64]:
     areas = np.unique(labels[labels > 0], return_counts=True)[1]
     return np.asarray(2 * np.sqrt(areas / np.pi))

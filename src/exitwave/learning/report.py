@@ -27,18 +27,13 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
         {"score": name, "value": interval.value, "from": interval.low, "to": interval.high}
         for name, interval in evaluation.intervals.items()
     ]
-    overall.append({"score": "iou", "value": evaluation.scores.iou, "from": float("nan"), "to": float("nan")})
-    overall += [
-        {"score": name, "value": value, "from": float("nan"), "to": float("nan")}
-        for name, value in evaluation.objects.items()
-    ]
     sections = [
         Section(
             "All images together",
             "particle_f1 pools all pixels; mean_image_f1 is the mean over images with more than 400 particle pixels; "
             "soft_macro_f1 is the mean over both classes of the F1 of probabilities. From and to are the ends of the "
-            "95 % interval that resampled images give. count is found over true particles, diameter the relative "
-            "error of their mean diameter.",
+            "95 % interval that resampled images give. Particles are those that segmenting finds; count is found "
+            "over true ones, diameter the relative error of their mean diameter.",
             rows=overall,
         ),
         Section(

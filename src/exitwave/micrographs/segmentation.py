@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
+from exitwave.learning.parting import particles_of
 from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
-from exitwave.micrographs.instances import separate, trimmed, without_specks
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 __all__ = ["Predictor", "Segmentation", "check_options", "segment"]
-
-_DISTANCE_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
-_HEAD_NECK = 2 / 3
-_LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
 
 
 class Predictor(Protocol):
@@ -190,22 +185,18 @@ def segment(
         prepared = flatten(prepared)
     maps = _maps(network, prepared.array, pixel_size, symmetries)
     probability = _probability(maps.pop("probability"), micrograph)
-    pixels = minimum_area / (pixel_size / 10) ** 2
-    mask = without_specks(probability >= threshold, pixels)
-    depth = _depth(mask, maps, pixel_size)
-    # between particles that a head parts there is no depth at all, so that shallow necks are its noise
-    narrow = neck if depth is None else _HEAD_NECK * neck
-    instances = trimmed(separate(mask, neck=narrow, minimum_area=pixels, depth=depth), probability, outline)
-    instances = _numbered(instances, np.bincount(instances.ravel()) >= pixels)
+    instances = particles_of(
+        probability,
+        maps,
+        pixel_size,
+        threshold=threshold,
+        outline=outline,
+        minimum_area=minimum_area,
+        neck=neck,
+    )
     compare = getattr(network, "unfamiliar", None)
     unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
     return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
-
-
-def _numbered(instances: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return only the particles kept, numbered from 1 without gaps."""
-    kept[0] = False
-    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[instances]
 
 
 def _maps(
@@ -217,34 +208,6 @@ def _maps(
     if hasattr(network, "predict_maps"):
         return dict(talkative.predict_maps(array, pixel_size, **options))
     return {"probability": np.asarray(talkative.predict(array, pixel_size, **options))}
-
-
-def _depth(
-    mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
-) -> NDArray[np.floating] | None:
-    """Return the distance to the particles' own outlines in pixels, where a head knows of these, else None."""
-    if not mask.any():
-        return None
-    inside = distance_transform_edt(mask)
-    if "boundary" in maps:
-        edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
-        rim = mask & (inside * pixel_size <= 2.0)
-        deep = mask & (inside * pixel_size > 5.0)
-        if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
-            return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
-    if "distance" in maps:
-        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
-        # one that has not learnt its task is flat within particles
-        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
-            return depth
-    return None
-
-
-def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
-    """Return a head's map within the mask, smoothed there: its noise would part and join particles."""
-    inside = gaussian_filter(mask.astype(np.float64), width)
-    smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
-    return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)
 
 
 def _refuse_blank(micrograph: Micrograph) -> None:

@@ -1,0 +1,103 @@
+"""From what a network says of every pixel to its particles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from exitwave.learning.instances import separate, trimmed, without_specks
+
+__all__ = ["particles_of"]
+
+_DISTANCE_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
+_HEAD_NECK = 2 / 3
+_LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
+
+
+def particles_of(
+    probability: NDArray[np.float32],
+    maps: Mapping[str, NDArray[np.float32]],
+    pixel_size: float,
+    *,
+    threshold: float = 0.5,
+    outline: float = 0.75,
+    minimum_area: float = 1.0,
+    neck: float = 0.75,
+) -> NDArray[np.int32]:
+    """Return the particles that a network's maps show, numbered from 1: what segmenting a micrograph does.
+
+    Parameters
+    ----------
+    probability
+        Of particle, (y, x).
+    maps
+        What else it says, by name; touching particles are parted by "boundary" or "distance" (Å) where it is there
+        and has learnt its task, and else at their necks.
+    pixel_size
+        Å.
+    threshold
+        Pixels at or above this probability are particle.
+    outline
+        Probability at which the outlines of the particles found are drawn; at ``threshold`` or below nothing is cut.
+    minimum_area
+        Smaller objects and holes are noise, nm².
+    neck
+        Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
+        :func:`~exitwave.micrographs.separate`. Of two thirds of it where a head parts particles.
+
+    Returns
+    -------
+    instances
+        Int32 (y, x); 0 is background.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:60, :100]
+    >>> sure = ((np.hypot(y - 30, x - 30) < 20) | (np.hypot(y - 30, x - 67) < 20)).astype(np.float32)
+    >>> int(particles_of(sure, {}, 1.0).max())
+    2
+    """
+    pixels = minimum_area / (pixel_size / 10) ** 2
+    mask = without_specks(probability >= threshold, pixels)
+    depth = _depth(mask, maps, pixel_size)
+    # between particles that a head parts there is no depth at all, so that shallow necks are its noise
+    narrow = neck if depth is None else _HEAD_NECK * neck
+    instances = trimmed(separate(mask, neck=narrow, minimum_area=pixels, depth=depth), probability, outline)
+    return _numbered(instances, np.bincount(instances.ravel()) >= pixels)
+
+
+def _numbered(instances: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return only the particles kept, numbered from 1 without gaps."""
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[instances]
+
+
+def _depth(
+    mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
+) -> NDArray[np.floating] | None:
+    """Return the distance to the particles' own outlines in pixels, where a head knows of these, else None."""
+    if not mask.any():
+        return None
+    inside = distance_transform_edt(mask)
+    if "boundary" in maps:
+        edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
+        rim = mask & (inside * pixel_size <= 2.0)
+        deep = mask & (inside * pixel_size > 5.0)
+        if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
+            return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
+    if "distance" in maps:
+        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
+        # one that has not learnt its task is flat within particles
+        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
+            return depth
+    return None
+
+
+def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
+    """Return a head's map within the mask, smoothed there: its noise would part and join particles."""
+    inside = gaussian_filter(mask.astype(np.float64), width)
+    smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
+    return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)
