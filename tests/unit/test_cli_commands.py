@@ -62,6 +62,12 @@ def test_from_recipe_to_particles(made):
     assert "particle_f1 0." in text
     assert (made / "scores.html").read_text().count("<img") == 12
     assert "soft_macro_f1" in exitwave("evaluate", "net.safetensors", "data", cwd=made)
+    for arguments, sentence in (
+        (["--threshold", "2"], "threshold is 2; it is a probability"),
+        (["--rule", "foo"], "rule is foo, but the shipped micrographs are no data set"),
+        (["data", "--rule", "foo"], "rule is foo, but data has the labels phase"),
+    ):
+        assert sentence in exitwave("evaluate", "net.safetensors", *arguments, code=1, cwd=made)
     assert len((made / "scores.csv").read_text().splitlines()) == 11
     np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
     (made / "bad.dm4").write_bytes(b"no micrograph")

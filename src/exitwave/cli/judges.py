@@ -6,29 +6,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from exitwave.core.errors import TrainingError
+
 __all__ = ["labelled_images"]
 
 
 def labelled_images(
     path: Path | None, pixel_size: float | None = None, rule: str | None = None
-) -> Iterator[tuple[Any, Any]]:
+) -> Iterator[tuple[Any, ...]]:
     """Yield pairs of image and mask from a folder of micrographs, a data set, or a benchmark's HDF5 file.
 
-    Without a path, the labelled micrographs that come with exitwave.
+    Without a path, the labelled micrographs that come with exitwave. Where a data set numbers its particles, their
+    numbers are a third member.
     """
+    dataset = path is not None and (path / "shards").is_dir()
+    if rule is not None and not dataset:
+        where = "the shipped micrographs" if path is None else path
+        raise TrainingError(f"rule is {rule}, but {where} are no data set and have one mask each; leave --rule out.")
     if path is not None and path.suffix in {".h5", ".hdf5"}:
         from exitwave.learning import benchmark_pairs
 
         yield from benchmark_pairs(path, pixel_size=pixel_size)
         return
-    if path is not None and (path / "shards").is_dir():
+    if path is not None and dataset:
         from exitwave.dataset import Dataset
         from exitwave.learning.data import default_rule
 
         data = Dataset(path)
         name = rule or default_rule(data)
+        if name not in data.rules:
+            raise TrainingError(
+                f"rule is {name}, but {path} has the labels {', '.join(data.rules)}; give one of these."
+            )
+        numbered = "instances" in data.rules
         for sample in data:
-            yield sample.image, sample.labels[name]
+            numbers = (sample.labels["instances"],) if numbered else ()
+            yield sample.image, sample.labels[name], *numbers
         return
     from exitwave.micrographs import labelled_pairs
 

@@ -64,9 +64,8 @@ def _judges(study: Study) -> dict[str, list[tuple[Any, Any]]]:
     places = {name: one.data for name, one in study.judges.items() if one.data not in study.sets}
     if not study.judges:
         places = {"shipped micrographs": "shipped"}
-    return {
-        name: list(labelled_images(None if place == "shipped" else Path(place))) for name, place in places.items()
-    }
+    folders = {name: None if place == "shipped" else Path(place) for name, place in places.items()}
+    return {name: [(image, mask) for image, mask, *_ in labelled_images(folder)] for name, folder in folders.items()}
 
 
 def _named(text: str) -> tuple[str, str]:
