@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from exitwave.core import SpecError, TrainingError
-from exitwave.learning import Ensemble, Net, Network, Normalisation, architectures, build
+from exitwave.learning import Ensemble, Net, Network, Normalisation, architectures, build, evaluate
 from exitwave.learning.inference import probabilities, tile_starts
 from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.networks import parameter_count
@@ -161,6 +161,28 @@ def test_an_ensemble_is_the_mean_and_its_spread_tells_disagreement():
 
 
 # --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_networks_votes_and_each_is_scored(tmp_path):
+    image = np.random.default_rng(1).random((64, 64)).astype(np.float32)
+    pairs = [((image, 0.4), image > 0.5), ((image[::-1], 0.4), image < 0.2)]
+    networks = [Network(net, build(net).state_dict(), 0.4, Normalisation()) for net in (Net(width=0.125),) * 3]
+    with pytest.raises(TrainingError, match="holds no networks"):
+        Ensemble.load(tmp_path)
+    networks[0].save(tmp_path / "0.safetensors")
+    assert Ensemble.load(tmp_path).identity == Ensemble.load(tmp_path / "0.safetensors").identity
+    for number, network in enumerate(networks):
+        network.save(tmp_path / f"{number}.safetensors")
+    ensemble = Ensemble.load(tmp_path)
+    assert [one.identity for one in ensemble.networks] == [one.identity for one in networks]
+    result = evaluate(ensemble, pairs, resamples=10)
+    alone = [evaluate(one, pairs, resamples=10) for one in networks]
+    for name in ("particle_f1", "mean_image_f1", "soft_macro_f1", "iou"):
+        assert result.single[name].tolist() == pytest.approx([one.intervals[name].value for one in alone])
+    assert np.allclose(result.images[0].probability, ensemble.predict(image, 0.4))
+    assert alone[0].single.empty
+    assert "Network by network" in result.report(tmp_path / "all.html").read_text()
+    assert "Network by network" not in alone[0].report(tmp_path / "one.html").read_text()
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path):

@@ -12,7 +12,9 @@ __all__ = ["command"]
 
 
 def command(
-    network: Path = typer.Argument(help="A trained network (.safetensors), or the name of a shipped one."),
+    network: Path = typer.Argument(
+        help="A trained network (.safetensors), a folder of several that vote, or the name of a shipped one."
+    ),
     images: Path | None = typer.Argument(
         None,
         help="Folder of images and masks, data set, or benchmark's HDF5 file; the shipped micrographs if not given.",
@@ -29,14 +31,17 @@ def command(
     """Score a network on labelled images: the three F1, outlines, particles and probabilities."""
     from exitwave.cli.judges import labelled_images
     from exitwave.core.files import write_whole
-    from exitwave.learning import Network, evaluate
+    from exitwave.learning import Ensemble, evaluate
 
-    trained = Network.load(network, device=device)
+    trained = Ensemble.load(network, device=device)
     with progress_bars() as reporter:
         result = evaluate(trained, labelled_images(images, pixel_size, rule), threshold=threshold, progress=reporter)
     console.print(result.table.to_string(index=False, float_format="{:.3f}".format), markup=False, soft_wrap=True)
     listed = ", ".join(f"{name} {interval}" for name, interval in result.intervals.items())
     console.print(f"All together: {listed}", markup=False, soft_wrap=True)
+    if len(result.single):
+        console.print("The networks one by one:")
+        console.print(result.single.to_string(float_format="{:.3f}".format), markup=False, soft_wrap=True)
     if output is not None:
         write_whole(output, lambda path: result.table.to_csv(path, index=False), parents=True)
         console.print(f"Wrote [bold]{output}[/].")

@@ -38,19 +38,17 @@ def command(
 ) -> None:
     """Segment micrographs and measure the particles; a bad file does not stop the others."""
     from exitwave.core import MicrographError
-    from exitwave.learning import Ensemble, Network
+    from exitwave.learning import Ensemble
     from exitwave.micrographs import segment_folder
 
     for file in files:
         if file.suffix == ".safetensors":
             raise MicrographError(f"{file} is a network, not a micrograph; give it as --network {file}.")
-    folder = Path(network)
-    paths: list[Path | str] = [*sorted(folder.glob("*.safetensors"))] if folder.is_dir() else [network]
-    voters = [Network.load(path, device=device) for path in paths]
+    trained = Ensemble.load(network, device=device)
     with progress_bars() as report:
         result = segment_folder(
             files,
-            voters[0] if len(voters) == 1 else Ensemble(voters),
+            trained,
             output,
             seed=seed,
             pixel_size=pixel_size,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import TrainingError, identity
 from exitwave.learning.network import Network
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "combined"]
 
 
 class Ensemble:
@@ -50,20 +53,7 @@ class Ensemble:
 
         "spread" is the standard deviation of their probabilities: where they disagree.
         """
-        total: dict[str, NDArray[np.float64]] = {}
-        squares: NDArray[np.float64] | float = 0.0
-        for index, network in enumerate(self.networks):
-            found = network.predict_maps(array, pixel_size, **options)
-            total = {
-                name: total.get(name, 0) + found[name].astype(np.float64)
-                for name in (found if index == 0 else total)
-                if name in found
-            }
-            squares = squares + found["probability"].astype(np.float64) ** 2
-        count = len(self.networks)
-        means = {name: np.asarray(value / count, np.float32) for name, value in total.items()}
-        variance = squares / count - (total["probability"] / count) ** 2
-        return means | {"spread": np.sqrt(np.clip(variance, 0, None)).astype(np.float32)}
+        return combined(network.predict_maps(array, pixel_size, **options) for network in self.networks)
 
     def spread(self, array: ArrayLike, pixel_size: float) -> NDArray[np.float32]:
         """Return the standard deviation of the networks' probabilities, (y, x): where they disagree."""
@@ -73,3 +63,44 @@ class Ensemble:
         """Return in what an image lies outside of what every one of the networks learnt from."""
         said = [network.unfamiliar(array, pixel_size) for network in self.networks]
         return said[0] if all(said) else []
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Network | Ensemble:
+        """Return the network in a file or of a name, or all networks in a folder, to vote.
+
+        Raises
+        ------
+        TrainingError
+            If the folder holds no networks, or one cannot be loaded: see :meth:`Network.load`.
+
+        Examples
+        --------
+        >>> Ensemble.load("general")
+        Network(resnet_unet, width 0.25, 0.90 M, 0.4 Å/px)
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            return Network.load(path, device=device)
+        files = sorted(folder.glob("*.safetensors"))
+        if not files:
+            raise TrainingError(f"{folder} holds no networks; give a folder with .safetensors files, or one file.")
+        networks = [Network.load(file, device=device) for file in files]
+        return networks[0] if len(networks) == 1 else cls(networks)
+
+
+def combined(said: Iterable[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    """Return the means of several networks' maps, of those that all have, and "spread"; see :class:`Ensemble`."""
+    total: dict[str, NDArray[np.float64]] = {}
+    squares: NDArray[np.float64] | float = 0.0
+    count = 0
+    for found in said:
+        total = {
+            name: total.get(name, 0) + found[name].astype(np.float64)
+            for name in (total if count else found)
+            if name in found
+        }
+        squares = squares + found["probability"].astype(np.float64) ** 2
+        count += 1
+    means = {name: np.asarray(value / count, np.float32) for name, value in total.items()}
+    variance = squares / count - (total["probability"] / count) ** 2
+    return means | {"spread": np.sqrt(np.clip(variance, 0, None)).astype(np.float32)}

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core import Progress, Reporter, Stream, TrainingError
 from exitwave.learning.data import parts_of
-from exitwave.learning.intervals import Interval, bootstrap
+from exitwave.learning.ensemble import Ensemble, combined
+from exitwave.learning.intervals import STATISTICS, Interval, bootstrap, image_sums
 from exitwave.learning.metrics import LEAST_PIXELS, Scores
 from exitwave.learning.parting import particles_of
 from exitwave.learning.tallies import TALLIES, image_tallies
@@ -66,6 +67,12 @@ class Scored:
     true: NDArray[np.int32]
 
 
+def _nothing() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame()
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What ``evaluate`` returns.
@@ -86,6 +93,8 @@ class Evaluation:
         and calibration_error.
     images
         What was scored: images, probabilities, masks and particles.
+    single
+        For an ensemble the scores of pixels of its networks one by one, in their order; empty for a network.
 
     Examples
     --------
@@ -106,6 +115,7 @@ class Evaluation:
     intervals: dict[str, Interval] = field(default_factory=dict)
     objects: dict[str, float] = field(default_factory=dict)
     images: tuple[Scored, ...] = ()
+    single: pd.DataFrame = field(default_factory=_nothing)
 
     def report(self, path: str | os.PathLike[str], *, title: str = "Scores on labelled micrographs") -> Path:
         """Write one HTML page with tables, outlines and curves, whole or not at all, and return its path."""
@@ -135,7 +145,7 @@ def evaluate(
     Parameters
     ----------
     network
-        Anything with ``predict(array, pixel_size)``.
+        Anything with ``predict(array, pixel_size)``: a network, or an ensemble.
     pairs
         Pairs of a micrograph (or an image array and its pixel size in a tuple) and its mask (y, x); above zero is
         particle, and whole numbers number the particles (the classes, for a network of several). A third member
@@ -177,8 +187,10 @@ def evaluate(
         raise TrainingError("there are no labelled micrographs; give pairs of a micrograph and its mask.")
     start, rows, scored = time.perf_counter(), [], []
     tallies: dict[str, list[NDArray[np.float64]]] = {name: [] for name in TALLIES}
+    votes: list[list[list[float]]] = []
     for index, (image, mask, *numbers) in enumerate(listed):
-        one = _scored(network, *_opened(image, index), np.asarray(mask), numbers, threshold)
+        one, voted = _scored(network, *_opened(image, index), np.asarray(mask), numbers, threshold)
+        votes.append(voted)
         scored.append(one)
         sums = image_tallies(
             one.probability, one.mask, one.found, one.true, threshold=threshold,
@@ -197,7 +209,20 @@ def evaluate(
     pooled, per_image, soft = (intervals[name].value for name in _PIXELS)
     scores = Scores(pooled, per_image, soft, intervals["iou"].value, len(listed))
     together = {name: one.value for name, one in intervals.items() if name not in (*_PIXELS, "iou")}
-    return Evaluation(pd.DataFrame(rows), scores, intervals, together, tuple(scored))
+    return Evaluation(pd.DataFrame(rows), scores, intervals, together, tuple(scored), _single(votes))
+
+
+def _single(votes: list[list[list[float]]]) -> pd.DataFrame:
+    """Return the scores of single networks, given the sums over every image's pixels of each."""
+    import pandas as pd
+
+    sums = np.array(votes).swapaxes(0, 1)  # (networks, images, 9)
+    if not len(sums):
+        return pd.DataFrame()
+    found = pd.DataFrame({name: statistic(sums) for name, statistic in STATISTICS.items()})
+    hit, false, missed = (sums[..., part].sum(axis=1) for part in range(3))
+    found["iou"] = np.where(hit + false + missed > 0, hit / np.maximum(hit + false + missed, 1), 1.0)
+    return found.rename(index=lambda number: f"network {number + 1}")
 
 
 def _scored(
@@ -208,13 +233,18 @@ def _scored(
     mask: NDArray[Any],
     numbers: list[ArrayLike],
     threshold: float,
-) -> Scored:
-    """Return an image with what the network says of it, and what is true."""
+) -> tuple[Scored, list[list[float]]]:
+    """Return an image with what the network says of it and what is true, and an ensemble's networks' sums."""
     for given in (mask, *map(np.asarray, numbers)):
         if given.shape != array.shape:
             raise TrainingError(f"{name} has the shape {array.shape} and its mask {given.shape}; they are the same.")
     talkative: Any = network
-    if hasattr(network, "predict_maps"):
+    voted: list[list[float]] = []
+    if isinstance(network, Ensemble):
+        said = [member.predict_maps(array, pixel_size) for member in network.networks]
+        maps = combined(said)
+        voted = [image_sums(one["probability"], mask > 0, threshold) for one in said]
+    elif hasattr(network, "predict_maps"):
         maps = dict(talkative.predict_maps(array, pixel_size))
     else:
         maps = {"probability": network.predict(array, pixel_size)}
@@ -222,7 +252,7 @@ def _scored(
     found = particles_of(probability, maps, pixel_size, threshold=threshold, minimum_area=SPECK)
     classes = getattr(getattr(network, "net", None), "classes", 2)
     truth = _numbered(mask, np.asarray(numbers[0]) if numbers else None, classes, pixel_size)
-    return Scored(name, array, pixel_size, probability, mask > 0, found, truth)
+    return Scored(name, array, pixel_size, probability, mask > 0, found, truth), voted
 
 
 def _numbered(mask: NDArray[Any], numbers: NDArray[Any] | None, classes: int, pixel_size: float) -> NDArray[np.int32]:

@@ -36,6 +36,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
             "over true ones, diameter the relative error of their mean diameter.",
             rows=overall,
         ),
+        *_single(evaluation),
         Section(
             "Image by image",
             f"Orange: the network. Blue, dashed: the mask. {len(scored)} images.",
@@ -50,6 +51,20 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
         ),
     ]
     return write_page(path, title, repr(evaluation), sections, error=TrainingError)
+
+
+def _single(evaluation: Evaluation) -> list[Section]:
+    """Return the section of an ensemble's single networks, where it is one."""
+    found = evaluation.single
+    if found.empty:
+        return []
+    rows = [{"network": name, **row} for name, row in zip(found.index, found.to_dict("records"), strict=True)]
+    spread = {"network": "standard deviation", **found.std(ddof=1).to_dict()}
+    return [
+        Section(
+            "Network by network", "The networks that vote, each by itself, and their scatter.", rows=[*rows, spread]
+        )
+    ]
 
 
 def outlines(one: Scored) -> Figure:
