@@ -35,6 +35,21 @@ def nearest(structure):
     return distances.min() if len(distances) else np.inf
 
 
+def close_pairs(made, reach=2.0):
+    """Return the sums of atomic numbers and the distances of all pairs of atoms and images: ASE's lists take minutes
+    where atoms stand outside a cell."""
+    inverse = np.linalg.inv(made.cell)
+    places = made.positions - np.where(made.pbc, np.floor(made.positions @ inverse), 0) @ made.cell
+    most = np.where(made.pbc, np.ceil(reach * np.linalg.norm(inverse, axis=0)), 0).astype(int)
+    tree, sums, distances = cKDTree(places), [], []
+    for shift in np.indices(2 * most + 1).reshape(3, -1).T - most:
+        found = tree.sparse_distance_matrix(cKDTree(places + shift @ made.cell), reach, output_type="coo_matrix")
+        other = (found.row != found.col) | shift.any()
+        sums.append((made.numbers[found.row] + made.numbers[found.col])[other])
+        distances.append(found.data[other])
+    return np.concatenate(sums), np.concatenate(distances)
+
+
 def area(cell):
     return np.linalg.norm(np.cross(cell[0], cell[1]))
 
@@ -65,7 +80,7 @@ def skew_cells(draw):
     return cell
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(skew_cells(), st.sampled_from([prism, wide]), st.sampled_from([(True, True, False), (True, True, True)]))
 def test_films_in_any_cell_are_dense_and_apart(cell, shape, pbc):
     film = Volume(Amorphous("C"), shape(cell, 4.0, 12.0))
@@ -74,11 +89,11 @@ def test_films_in_any_cell_are_dense_and_apart(cell, shape, pbc):
     assert nearest(made) >= 1.4 - 1e-9
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(
     skew_cells(),
     st.tuples(*[st.booleans()] * 3),
-    st.tuples(*[st.floats(4, 40)] * 3),
+    st.tuples(*[st.floats(4, 30)] * 3),
     st.floats(0, 90),
     st.booleans(),
 )
@@ -87,13 +102,12 @@ def test_least_distances_hold_wherever_a_region_meets_its_images(cell, pbc, size
     part = Volume(Amorphous("SiO2", minimum_distance={"Si-Si": 1.9, "Si-O": 1.5, "O-O": 1.7}), region)
     part = part.rotated((1, 2, 3), angle)
     made = Scene([part], cell, pbc=pbc, outside="keep", minimum_distance=None).build(seed=2)
-    i, j, distances = neighbor_list("ijd", made.to_ase(), 2.0)
-    kinds = made.numbers[i] + made.numbers[j]
+    kinds, distances = close_pairs(made)
     for kind, least in ((28, 1.9), (22, 1.5), (16, 1.7)):
         assert (distances[kinds == kind] >= least - 1e-9).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(skew_cells(), st.floats(4, 14), st.tuples(*[st.floats(0, 20)] * 3))
 def test_a_ball_is_full_at_the_stated_density_whatever_its_images_cover(cell, radius, centre):
     made = Scene([Volume(Amorphous("C"), Sphere(radius, centre))], cell, pbc=(True,) * 3).build(seed=3)
@@ -105,7 +119,7 @@ def test_a_ball_is_full_at_the_stated_density_whatever_its_images_cover(cell, ra
     expected = CARBON * volume * np.mean(images.query(points)[0] <= radius)
     # Poisson at most, and the scatter of the 4000 points
     assert abs(len(made) - expected) < 5 * np.sqrt(expected * (1 + CARBON * volume / 4000))
-    assert nearest(made) >= 1.4 - 1e-9
+    assert close_pairs(made)[1].min(initial=2.0) >= 1.4 - 1e-9
 
 
 @pytest.mark.parametrize("film", [Amorphous("C"), NetworkCarbon(2.0)], ids=["packed", "network"])
@@ -159,7 +173,7 @@ def test_cells_too_narrow_are_refused(film):
         Scene([Volume(film, wide(cell))], cell).build(seed=1)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(skew_cells(), st.tuples(*[st.booleans()] * 3))
 def test_domains_are_one_period_of_the_cell(cell, periodic):
     if not any(periodic):

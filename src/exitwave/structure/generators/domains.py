@@ -36,10 +36,10 @@ class Domain:
 
     Examples
     --------
-    >>> hexagonal = [[40, 0, 0], [-20, 34.641, 0], [0, 0, 30]]
-    >>> box = Domain.of(Bounds((0, 0, 5), (80, 80, 15), (True, True, False), cell=hexagonal))
+    >>> skew = [[40, 0, 0], [-20, 35, 0], [0, 0, 30]]
+    >>> box = Domain.of(Bounds((0, 0, 5), (80, 80, 15), (True, True, False), cell=skew))
     >>> box.lengths.round(3).tolist(), box.shear.round(3).tolist()
-    ([40.0, 34.641, 10.0], [-0.577, 0.0, 0.0])
+    ([40.0, 35.0, 10.0], [-0.571, 0.0, 0.0])
     """
 
     lengths: Array
