@@ -78,7 +78,7 @@ def rich() -> Scene:
             Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.13]]).transformed(translation((20, 20, 55))), Box(40, 40, 60)
         ),
         Volume(Empty(), Sphere(6, (20, 20, 15)), "void"),
-        Volume(Gas(7), Box(4, 4, 4, (20, 20, 53))),
+        Volume(Gas(7), Box(4, 4, 4, (20, 20, 61))),
     ]
     ball = twinned(Volume(Crystal("Cu"), Sphere(6, (22, 12, 50))), count=1)
     pair = Union([ball, ball.translated((0, 0, 14)).rotated((1, 0, 0), 33)], "pair", "particle")

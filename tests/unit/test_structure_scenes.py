@@ -88,6 +88,7 @@ def test_minimum_distance_holds_for_all_pairs_and_images(cell, outside):
         assert (fractional[:, :2] < 1).all()
 
 
+@pytest.mark.filterwarnings("ignore::exitwave.structure.EmptyObjectWarning")
 def test_rule_is_one_number_for_all_or_per_pair_or_covalent():
     pair = [Volume(Points([[5, 5, 5.0]], 79), Sphere(1e-3, (5, 5, 5)), name="a")]
     for gap, rule, stays in [
@@ -106,6 +107,7 @@ def test_rule_is_one_number_for_all_or_per_pair_or_covalent():
         assert (len(made.of(name="b")) == 1) is stays, (gap, rule)
 
 
+@pytest.mark.filterwarnings("ignore::exitwave.structure.EmptyObjectWarning")
 def test_distance_rule_sees_the_periodic_image():
     a = Volume(Points([[0.2, 5, 5]]), Sphere(1e-3, (0.2, 5, 5)))
     b = Volume(Points([[9.8, 5, 5]]), Sphere(1e-3, (9.8, 5, 5)))

@@ -149,9 +149,9 @@ class Scene:
                 earlier.append((part, part.region.bounds()))
         structure = self._assemble(made, owners, np.array(seamless, dtype=np.bool_).reshape(-1, 3))
         left = np.bincount(structure.objects, minlength=len(self.objects))
-        for lost in np.flatnonzero(left == 0):
+        for lost in np.flatnonzero(left == 0).tolist():
             parts = enumerate(self.objects[lost].parts)
-            own = [part.atoms(source / int(lost) / i, self._box(part)).positions for i, part in parts]
+            own = [part.atoms(source / lost / i, self._box(part)).positions for i, part in parts]
             if not any(self._within(positions @ np.linalg.inv(np.asarray(self.cell))).any() for positions in own):
                 continue  # a void, or out of the field of view
             warnings.warn(
