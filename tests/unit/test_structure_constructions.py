@@ -75,7 +75,8 @@ def rich() -> Scene:
         Volume(Strained(Crystal("Ag"), wave, 0.5), Cone(5, 8, 2, (0, 1, 1), (32, 32, 36)) | Sphere(2, (32, 32, 44))),
         Volume(Crystal("CdSe").transformed(turn), Ellipsoid((3, 4, 5), (33, 20, 42)), tolerance=0.1),
         Volume(
-            Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.13]]).transformed(translation((20, 20, 55))), Box(40, 40, 60)
+            Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.13]]).transformed(translation((20, 20, 55))),
+            Box(4, 4, 5, (18, 18, 53)),
         ),
         Volume(Empty(), Sphere(6, (20, 20, 15)), "void"),
         Volume(Gas(7), Box(4, 4, 4, (20, 20, 61))),
