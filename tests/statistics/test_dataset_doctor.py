@@ -6,6 +6,8 @@ False-alarm rate of the statistical checks: 1e-6 for each data set, seeds fixed.
 from __future__ import annotations
 
 import json
+import tracemalloc
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import numpy as np
 import pytest
 
 from exitwave.core import DatasetError, Stream, distribution
-from exitwave.dataset import Dataset, Recipe, doctor, generate
+from exitwave.dataset import Dataset, Recipe, checks, doctor, generate
 from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value
 from exitwave.dataset.positions import places, position_tests, why_untested
 from exitwave.dataset.records import draw_image, draw_structure
+from exitwave.dataset.store import Store
 from exitwave.structure.families.placement import place_spheres
 
 RECIPE: dict[str, Any] = {
@@ -183,6 +186,25 @@ def test_selections_and_new_images_are_mended_from_their_parents(tmp_path: Path)
         assert not found.healthy
         assert f"repair it with --parent {data.stores[0].folder}" in found["checksums"].text
         assert shard.read_bytes() == whole[:-50]  # what cannot be made anew is not thrown away
+def test_all_images_are_compared_in_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Dataset(made(tmp_path))) as data:
+        assert {verdict.name: verdict for verdict in checks.images(data)}[
+            "pixels"
+        ].text == "no two of 8 images are equal"
+        real = Store.image
+        monkeypatch.setattr(Store, "image", lambda self, row: real(self, 2 if row == 7 else row))
+        found = {verdict.name: verdict for verdict in checks.images(data)}["pixels"]
+        assert found.passed is False
+        assert found.text == "1 of 8 images are there before, pixel for pixel"
+        # the last of many, too, and what is kept of each is small
+        monkeypatch.setattr(data, "_rows", np.arange(5000))
+        monkeypatch.setattr(Store, "image", lambda self, row: np.full((64, 64), row % 4999, np.uint16))
+        tracemalloc.start()
+        assert checks._different(data) == 4999
+        assert tracemalloc.get_traced_memory()[1] < 5000 * 100
+        tracemalloc.stop()
+
+
         shard.unlink()
         assert doctor(folder, structures=0)["completeness"].passed is False
         assert doctor(folder, repair=True, parents=[data.stores[0].folder], structures=0)["completeness"].repaired

@@ -34,11 +34,11 @@ class Diagnosis:
 
     Examples
     --------
-    >>> found = Diagnosis((Verdict("pixels", True, "no two images are equal"), Verdict("dose", None, "not known")))
+    >>> found = Diagnosis((Verdict("pixels", True, "no two of 8 are equal"), Verdict("dose", None, "not known")))
     >>> found.healthy, found["pixels"].passed
     (True, True)
     >>> print(found["pixels"])
-    ok   pixels: no two images are equal
+    ok   pixels: no two of 8 are equal
     """
 
     verdicts: tuple[Verdict, ...]
