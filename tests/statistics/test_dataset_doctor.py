@@ -72,11 +72,46 @@ def many(count: int = 400) -> tuple[Recipe, list[dict[str, Any]], list[dict[str,
 def test_draws_of_a_recipe_follow_it() -> None:
     recipe, structures, images = many()
     results = dict(drawn_tests(recipe, structures, images))
-    assert set(results) == {"structures.particles.radius", "structures.film.thickness", "images.dose"}
+    draws = {"structures.particles.radius", "structures.film.thickness", "images.dose"}
+    assert set(results) == draws | {"structures.particles.defects"}
     assert min(results.values()) > 1e-6
     assert min(p for _, p in orientation_tests(structures)) > 1e-6
     assert [name for name, _ in position_tests(structures)] == ["x", "y", "the quadrant of the field"]
     assert min(p for _, p in position_tests(structures)) > 1e-6
+
+
+def grains(defects: Any, chance: np.random.Generator, *, shape: str = "sphere", count: int = 300) -> list[Any]:
+    """Return records of particles whose numbers of defects a function of chance and of the drawn one tells."""
+    out = []
+    for _ in range(count):
+        drawn = int(chance.integers(3))
+        grain = {"material": "Au", "shape": shape, "radius": 8.0, "defects": int(defects(drawn, chance))}
+        family = {"family": "supported_particles", "field": [28, 28], "particles": [grain]}
+        out.append({"structure": family, "scattering": {}})
+    return out
+
+
+@pytest.mark.parametrize(
+    ("shape", "defects", "sound"),
+    [
+        ("sphere", lambda drawn, chance: drawn, True),
+        ("sphere", lambda drawn, chance: 0, False),  # there is room for two in a ball of 8 Å
+        ("sphere", lambda drawn, chance: 1, False),
+        ("sphere", lambda drawn, chance: 3, False),
+        ("faceted", lambda drawn, chance: drawn, True),
+        ("faceted", lambda drawn, chance: min(drawn, 1), True),  # there may have been no room for more
+        ("faceted", lambda drawn, chance: 2, False),
+        ("faceted", lambda drawn, chance: max(drawn, 1), False),
+        ("faceted", lambda drawn, chance: 3, False),
+    ],
+)
+def test_numbers_of_defects_are_tested_as_far_as_they_can_be(shape: str, defects: Any, sound: bool) -> None:
+    recipe = Recipe.parse(RECIPE)
+    for seed in range(10):
+        structures = grains(defects, np.random.default_rng(seed), shape=shape)
+        results = {key: p for key, p in drawn_tests(recipe, structures, []) if "defects" in key}
+        assert set(results) == {"structures.particles.defects" + ", not more than drawn" * (shape != "sphere")}
+        assert (min(results.values()) > 1e-4) == sound, (seed, results)
 
 
 def at(*places: Any, **keys: Any) -> dict[str, Any]:
@@ -151,6 +186,25 @@ def test_every_distribution_passes_its_own_test(spec: dict[str, Any]) -> None:
         assert p_value(kind, values) > 1e-6
 
 
+def test_all_images_are_compared_in_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Dataset(made(tmp_path))) as data:
+        assert {verdict.name: verdict for verdict in checks.images(data)}[
+            "pixels"
+        ].text == "no two of 8 images are equal"
+        real = Store.image
+        monkeypatch.setattr(Store, "image", lambda self, row: real(self, 2 if row == 7 else row))
+        found = {verdict.name: verdict for verdict in checks.images(data)}["pixels"]
+        assert found.passed is False
+        assert found.text == "1 of 8 images are there before, pixel for pixel"
+        # the last of many, too, and what is kept of each is small
+        monkeypatch.setattr(data, "_rows", np.arange(5000))
+        monkeypatch.setattr(Store, "image", lambda self, row: np.full((64, 64), row % 4999, np.uint16))
+        tracemalloc.start()
+        assert checks._different(data) == 4999
+        assert tracemalloc.get_traced_memory()[1] < 5000 * 100
+        tracemalloc.stop()
+
+
 def test_files_are_checked_and_repaired(tmp_path: Path) -> None:
     folder = made(tmp_path)
     content = Dataset(folder).content
@@ -186,25 +240,6 @@ def test_selections_and_new_images_are_mended_from_their_parents(tmp_path: Path)
         assert not found.healthy
         assert f"repair it with --parent {data.stores[0].folder}" in found["checksums"].text
         assert shard.read_bytes() == whole[:-50]  # what cannot be made anew is not thrown away
-def test_all_images_are_compared_in_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(Dataset(made(tmp_path))) as data:
-        assert {verdict.name: verdict for verdict in checks.images(data)}[
-            "pixels"
-        ].text == "no two of 8 images are equal"
-        real = Store.image
-        monkeypatch.setattr(Store, "image", lambda self, row: real(self, 2 if row == 7 else row))
-        found = {verdict.name: verdict for verdict in checks.images(data)}["pixels"]
-        assert found.passed is False
-        assert found.text == "1 of 8 images are there before, pixel for pixel"
-        # the last of many, too, and what is kept of each is small
-        monkeypatch.setattr(data, "_rows", np.arange(5000))
-        monkeypatch.setattr(Store, "image", lambda self, row: np.full((64, 64), row % 4999, np.uint16))
-        tracemalloc.start()
-        assert checks._different(data) == 4999
-        assert tracemalloc.get_traced_memory()[1] < 5000 * 100
-        tracemalloc.stop()
-
-
         shard.unlink()
         assert doctor(folder, structures=0)["completeness"].passed is False
         assert doctor(folder, repair=True, parents=[data.stores[0].folder], structures=0)["completeness"].repaired

@@ -110,6 +110,12 @@ def test_a_plan_tells_time_memory_and_disk(made: Path) -> None:
     assert "memory" in text
 
 
+def test_the_doctor_says_how_often_it_is_wrong() -> None:
+    told = " ".join(CliRunner().invoke(app, ["doctor", "--help"], env={"COLUMNS": "300"}).output.split())
+    assert "Probability that a sound data set fails any of the statistical checks" in told
+    assert "1e-06" in told
+
+
 def test_the_doctor_finds_and_mends(made: Path) -> None:
     shard = made / "data" / "shards" / "000001.h5"
     good = shard.read_bytes()

@@ -24,6 +24,12 @@ def command(
         None, "--against", help="Another data set that must share no structure with it; may be repeated."
     ),
     report: Path | None = typer.Option(None, help="Also write a report with the verdicts to this HTML file."),
+    false_alarm: float = typer.Option(
+        1e-6,
+        min=1e-300,
+        max=1.0,
+        help="Probability that a sound data set fails any of the statistical checks: draws, orientations, positions.",
+    ),
     allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
 ) -> None:
     """Check a data set as files, as physics and as statistics; ends with code 1 if something is wrong."""
@@ -31,7 +37,13 @@ def command(
     from exitwave.dataset.report import report as write_report
 
     found = doctor(
-        folder, *(against or []), repair=repair, parents=parent or (), structures=structures, allow_code=allow_code
+        folder,
+        *(against or []),
+        repair=repair,
+        parents=parent or (),
+        structures=structures,
+        false_alarm=false_alarm,
+        allow_code=allow_code,
     )
     for verdict in found.verdicts:
         console.print(str(verdict), style=_COLOURS[verdict.passed], markup=False, soft_wrap=True)

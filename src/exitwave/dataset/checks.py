@@ -207,7 +207,11 @@ def statistics(data: Dataset, false_alarm: float, recipe: Recipe | None) -> Iter
             yield Verdict(name, None, why.get(name, "there is nothing to test"))
             continue
         key, p = min(mine, key=lambda item: item[1])
-        yield Verdict(name, p > level, f"{len(mine)} tests, the least likely is {key} with p = {p:.2g}")
+        yield Verdict(
+            name,
+            p > level,
+            f"{len(mine)} tests, the least likely is {key} with p = {p:.2g}, too unlikely below {level:.2g}",
+        )
 
 
 def structure_records(data: Dataset) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import pi
 from typing import Any
 
@@ -11,10 +12,15 @@ from numpy.typing import NDArray
 
 from exitwave.core import Choice, Distribution, Population, Spec
 from exitwave.dataset.recipe import Recipe
-from exitwave.structure.families import MixedFamilies
+from exitwave.structure.families import Grain, MixedFamilies
+from exitwave.structure.families.particles import SEPARATION
+from exitwave.structure.generators.crystal import Crystal
+from exitwave.structure.stacking import default_plane, stack_of
 
 __all__ = ["LEAST", "drawn_tests", "drawn_values", "found", "kolmogorov_smirnov", "orientation_tests"]
 
+# key, distribution, values, and whether these are as drawn; else they may be smaller
+Values = tuple[str, Distribution, list[Any], bool]
 LEAST = 20  # draws below which a test says nothing
 
 
@@ -22,15 +28,27 @@ def drawn_tests(
     recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[str, float]]:
     """Yield key and p-value for every distribution of a recipe: how likely draws are to be that far from it."""
-    for name, distribution, values in drawn_values(recipe, structures, images):
+    for name, distribution, values, exact in _all_values(recipe, structures, images):
         if len(values) >= LEAST:
-            yield name, p_value(distribution, values)
+            test = p_value if exact else p_value_at_most
+            yield name if exact else f"{name}, not more than drawn", test(distribution, values)
 
 
 def drawn_values(
     recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[str, Distribution, list[Any]]]:
-    """Yield key, distribution and drawn values for every distribution of a recipe."""
+    """Yield key, distribution and drawn values for every distribution of a recipe.
+
+    Of planar defects, only those of particles that have room for as many as can be drawn: others may have fewer.
+    """
+    for name, distribution, values, exact in _all_values(recipe, structures, images):
+        if exact:
+            yield name, distribution, values
+
+
+def _all_values(
+    recipe: Recipe, structures: Sequence[dict[str, Any]], images: Sequence[dict[str, Any]]
+) -> Iterator[Values]:
     sections = [
         ("structures", recipe.structures.spec, list(_own_parts(structures))),
         ("scattering", recipe.scattering, [record["scattering"] for record in structures]),
@@ -83,6 +101,55 @@ def p_value(distribution: Distribution, values: Sequence[Any]) -> float:
     return kolmogorov_smirnov(upto, below)
 
 
+def p_value_at_most(distribution: Distribution, values: Sequence[float]) -> float:
+    """Return the probability of counts at least as large as these, each of which is at most what was drawn.
+
+    Examples
+    --------
+    >>> from exitwave.core import distribution
+    >>> upto = distribution({"integers": [0, 2]})
+    >>> p_value_at_most(upto, [0] * 50), p_value_at_most(upto, [2] * 50) < 1e-20, p_value_at_most(upto, [3, 0])
+    (1.0, True, 0.0)
+    """
+    from scipy.stats import binom
+
+    counts = np.asarray(values, float)
+    least, shares = 1.0, _shares(distribution)
+    if counts.max(initial=0.0) > distribution.support[1]:
+        return 0.0
+    levels = range(1, int(distribution.support[1]) + 1)
+    for level in levels:
+        if shares is not None:
+            probability = float(sum(share for kind, share in zip(*shares, strict=True) if kind >= level))
+        else:
+            probability = 1 - float(distribution.cdf(level - 0.5))
+        reached = int((counts >= level).sum())
+        least = min(least, float(binom.sf(reached - 1, len(counts), min(max(probability, 0.0), 1.0))))
+    return min(least * max(len(levels), 1), 1.0)
+
+
+def has_room(grain: dict[str, Any], defects: float) -> bool:
+    """Return whether a drawn particle surely has room for so many planar defects: said of balls only.
+
+    Examples
+    --------
+    >>> has_room({"material": "Au", "shape": "sphere", "radius": 20.0}, 3)
+    True
+    >>> has_room({"material": "Au", "shape": "sphere", "radius": 4.0}, 3)
+    False
+    """
+    if defects <= 0 or grain.get("shape") != "sphere":
+        return defects <= 0
+    layers = int(float(grain["radius"]) / _layer_spacing(str(grain["material"])) - 0.5)
+    return 2 * layers // SEPARATION + 1 >= defects
+
+
+@lru_cache(maxsize=64)
+def _layer_spacing(material: str) -> float:
+    crystal = Crystal(material)
+    return stack_of(crystal, default_plane(crystal)).spacing
+
+
 def kolmogorov_smirnov(upto: NDArray[Any], below: NDArray[Any] | None = None, *, slack: float = 0.0) -> float:
     """Return the p-value of draws whose distribution function is ``upto`` at each draw and ``below`` just below it.
 
@@ -126,30 +193,35 @@ def orientation_tests(structures: Sequence[dict[str, Any]]) -> Iterator[tuple[st
         yield f"the matrix element {name}", kolmogorov_smirnov((values + 1) / 2)
 
 
-def _of_parts(spec: MixedFamilies, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:
+def _of_parts(spec: MixedFamilies, records: Sequence[Any], key: str) -> Iterator[Values]:
     """Yield what ``_collect`` does for each family of a mixture, and which of them was drawn how often."""
     kinds = list(range(len(spec.parts)))
-    yield f"{key}.chosen", Choice(tuple(kinds), spec.shares), [record.get("chosen") for record in records]
+    yield f"{key}.chosen", Choice(tuple(kinds), spec.shares), [record.get("chosen") for record in records], True
     for kind, part in zip(kinds, spec.parts, strict=True):
         drawn = [record["parts"][0] for record in records if record.get("chosen") == kind]
         yield from _collect(part.spec, drawn, f"{key}.parts.{kind}")
 
 
-def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[tuple[str, Distribution, list[Any]]]:
+def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[Values]:
     """Yield every distribution in a spec with the values that the records hold in its place."""
     for name in type(spec).model_fields:
         value = getattr(spec, name)
-        if name == "defects":
-            continue  # a particle has fewer than drawn where there is no room for so many
         drawn = [record[name] for record in records if isinstance(record, dict) and record.get(name) is not None]
         where = f"{key}.{name}"
-        if isinstance(value, Distribution):
-            yield where, value, drawn
+        if isinstance(value, Distribution) and isinstance(spec, Grain) and name == "defects":
+            if spec.faults is not None:
+                continue
+            for exact in (True, False):
+                there = [one for one in records if isinstance(one, dict) and has_room(one, value.support[1]) == exact]
+                if there:
+                    yield where, value, [one["defects"] for one in there if one.get("defects") is not None], exact
+        elif isinstance(value, Distribution):
+            yield where, value, drawn, True
         elif isinstance(value, Population):
             count = getattr(value, "count", None)
             lists = [item for item in drawn if isinstance(item, list)]
             if isinstance(count, Distribution):
-                yield f"{where}.count", count, [len(item) for item in lists]
+                yield f"{where}.count", count, [len(item) for item in lists], True
             yield from _collect(value.member(), [member for item in lists for member in item], where)
         elif isinstance(value, Spec):
             yield from _collect(value, drawn, where)
@@ -157,7 +229,7 @@ def _collect(spec: Spec, records: Sequence[Any], key: str) -> Iterator[tuple[str
             for index, item in enumerate(value):
                 inner = [part[index] for part in drawn if isinstance(part, list) and index < len(part)]
                 if isinstance(item, Distribution):
-                    yield f"{where}.{index}", item, inner
+                    yield f"{where}.{index}", item, inner, True
                 elif isinstance(item, Spec):
                     yield from _collect(item, inner, f"{where}.{index}")
 
