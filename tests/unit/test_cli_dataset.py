@@ -11,8 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from exitwave.cli.app import app
+from exitwave.core import DatasetError
 from exitwave.dataset import Dataset
 from exitwave.dataset import work as work_module
+from exitwave.dataset.formats import formats
 
 RECIPE = """
 seed: 3
@@ -148,6 +150,14 @@ def test_to_another_format_and_back(made: Path) -> None:
     assert one.column("id").tolist() == other.column("id").tolist()
     one.close()
     other.close()
+
+
+def test_the_formats_of_import_are_those_that_can_be_read(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["import", "--help"], env={"COLUMNS": "300"}).output
+    assert all(name in told for name in formats())
+    assert "prismatic holds atoms without images" in " ".join(told.replace("│", " ").split())
+    with pytest.raises(DatasetError, match="prismatic, which holds atoms and no images"):
+        exitwave("import", tmp_path, tmp_path / "set", "-f", "prismatic")
 
 
 def test_new_images_of_old_waves(made: Path) -> None:

@@ -15,7 +15,10 @@ def command(
     folder: Path = typer.Argument(help="The data set."),
     path: Path = typer.Argument(help="File or folder to write; not there yet."),
     format: str = typer.Option(
-        ..., "--format", "-f", help="coco, hdf5, huggingface, hyperspy, prismatic, tiff, webdataset or zarr."
+        ...,
+        "--format",
+        "-f",
+        help="coco, hdf5, huggingface, hyperspy, prismatic (atoms only), tiff, webdataset or zarr.",
     ),
     where: str | None = typer.Option(None, help="Only images for which this SQL expression is true."),
     rule: str | None = typer.Option(None, help="Label rule of the maps (hdf5) or instances (coco)."),

@@ -14,7 +14,12 @@ __all__ = ["command"]
 def command(
     path: Path = typer.Argument(help="File or folder with images and masks."),
     folder: Path = typer.Argument(help="Folder of the new data set."),
-    format: str = typer.Option(..., "--format", "-f", help="coco, hdf5, huggingface, hyperspy, tiff or webdataset."),
+    format: str = typer.Option(
+        ...,
+        "--format",
+        "-f",
+        help="coco, hdf5, huggingface, hyperspy, tiff, webdataset or zarr (prismatic holds atoms without images).",
+    ),
     pixel_size: float | None = typer.Option(None, help="Å per pixel, where the files do not tell it."),
 ) -> None:
     """Make a data set of labelled images, real or simulated, so that it can be asked, split and trained on."""
