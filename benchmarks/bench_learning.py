@@ -1,5 +1,6 @@
 """What training and prediction cost, as ratios to the bare arithmetic in the same run."""
 
+import os
 import subprocess
 import sys
 import time
@@ -139,3 +140,41 @@ def test_prediction_of_large_images(capsys):
     with capsys.disabled():
         print(f"\n1024² px in tiles: {tiled / one:.1f} × 512² px in one piece ({one:.2f} CPU-s); 9 tiles")
     assert tiled < 14 * one
+
+
+# The imports and a small image come first, so that what is left is the image's own.
+_LARGE = """
+import resource, sys, time
+import numpy as np
+import torch
+from exitwave.learning import Network
+network, side = Network.load("general"), int(sys.argv[1])
+torch.set_num_threads(int(sys.argv[2]))
+image = np.random.default_rng(1).random((side, side), dtype=np.float32)
+network.predict_maps(image[:128, :128], 0.4)
+before, start, used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
+network.predict_maps(image, 0.4)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(1024 * (after - before) / side**2, 1024 * after, time.perf_counter() - start, time.process_time() - used)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.parametrize(
+    ("side", "most"),  # bytes for a pixel: four maps and the tiles' own, which weigh less in a larger image
+    [
+        (2048, 60),
+        pytest.param(
+            4096, 40, marks=pytest.mark.skipif("EXITWAVE_BENCH_LARGE" not in os.environ, reason="takes a minute")
+        ),
+    ],
+)
+def test_memory_of_large_images(capsys, side, most):
+    """Of the shipped network with all of its maps; asked for are 12 s on two cores and 1 GB for 4096²."""
+    done = subprocess.run([sys.executable, "-c", _LARGE, str(side), "2"], capture_output=True, check=True, text=True)
+    bytes_per_pixel, peak, seconds, cpu = map(float, done.stdout.split())
+    with capsys.disabled():
+        print(f"\n{side}² px: {bytes_per_pixel:.0f} bytes a pixel, {peak / 1e9:.2f} GB in all, "
+              f"{seconds:.0f} s ({cpu:.0f} CPU-s)")  # fmt: skip
+    assert bytes_per_pixel < most
+    assert peak < 1e9

@@ -90,17 +90,19 @@ class Ensemble:
 
 def combined(said: Iterable[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
     """Return the means of several networks' maps, of those that all have, and "spread"; see :class:`Ensemble`."""
-    total: dict[str, NDArray[np.float64]] = {}
-    squares: NDArray[np.float64] | float = 0.0
+    means: dict[str, NDArray[np.float32]] = {}
+    squares: NDArray[np.float32] | float = 0.0  # of the distances from the mean (Welford), so that 32 bits do
     count = 0
     for found in said:
-        total = {
-            name: total.get(name, 0) + found[name].astype(np.float64)
-            for name in (total if count else found)
-            if name in found
-        }
-        squares = squares + found["probability"].astype(np.float64) ** 2
         count += 1
-    means = {name: np.asarray(value / count, np.float32) for name, value in total.items()}
-    variance = squares / count - (total["probability"] / count) ** 2
-    return means | {"spread": np.sqrt(np.clip(variance, 0, None)).astype(np.float32)}
+        if count == 1:
+            means = {name: np.array(values, np.float32) for name, values in found.items()}
+            continue
+        means = {name: mean for name, mean in means.items() if name in found}
+        for name, mean in means.items():
+            off = found[name] - mean
+            mean += off / count
+            if name == "probability":
+                squares = squares + off * (found[name] - mean)
+    spread = np.sqrt(squares / max(count, 1)) + np.zeros_like(means["probability"])
+    return means | {"spread": np.asarray(spread, np.float32)}

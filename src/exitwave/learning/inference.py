@@ -27,10 +27,12 @@ def probabilities(
     tile: int = 512,
     overlap: float = 0.25,
     symmetries: int = 1,
+    channels: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """Return the mean maps (channels, y, x) of some networks on the pixels of ``image`` (y, x).
 
-    First the probability of every class, then the map of every head.
+    First the probability of every class, then the map of every head. Only those that are wanted are kept: of a large
+    image each takes as much memory as the image.
 
     Parameters
     ----------
@@ -50,7 +52,10 @@ def probabilities(
         Share of a tile that the next one sees too; they are blended by a Gaussian.
     symmetries
         1, or 4 or 8 to average over quarter turns, or over these and the mirror.
+    channels
+        Which maps, in their order; all if None.
     """
+    kept = list(range(net.classes + len(net.heads)) if channels is None else channels)
     shape = (image.shape[0], image.shape[1])
     inner = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
     small = normalisation(resample_images(image[None, None].float(), inner))
@@ -60,11 +65,17 @@ def probabilities(
         for kind in range(symmetries):
             turned = _turned(padded, kind)
             for network in networks:
-                part = _back(_tiled(network, net, turned, tile, overlap), kind)
-                total = part if total.numel() == 0 else total.add_(part)
-    total = total[:, :, top : top + inner[0], left : left + inner[1]] / (symmetries * len(networks))
-    maps = resample_images(total, shape)[0]
-    maps[: net.classes].clamp_(0, 1)
+                part = _tiled(network, net, turned, tile, overlap, kept)
+                if total.numel() == 0:  # the first one, which is not turned
+                    total = part
+                    continue
+                for channel in range(len(kept)):
+                    total[:, channel].add_(_back(part[:, channel], kind))
+        total = total[:, :, top : top + inner[0], left : left + inner[1]].div_(symmetries * len(networks))
+        maps = resample_images(total, shape)[0]
+        for place, channel in enumerate(kept):
+            if channel < net.classes:
+                maps[place].clamp_(0, 1)
     return maps
 
 
@@ -84,23 +95,28 @@ def tile_starts(length: int, tile: int, overlap: float) -> list[int]:
     return [*starts, length - tile]
 
 
-def _tiled(network: torch.nn.Module, net: Net, image: torch.Tensor, tile: int, overlap: float) -> torch.Tensor:
+def _tiled(
+    network: torch.nn.Module, net: Net, image: torch.Tensor, tile: int, overlap: float, kept: list[int]
+) -> torch.Tensor:
     rows, columns = image.shape[-2:]
     high, wide = min(tile, rows), min(tile, columns)
     if (high, wide) == (rows, columns):
-        return _maps(network, net, image)
-    weight = _window(high, wide, image.device)
-    total, weights = None, torch.zeros(rows, columns, device=image.device)
-    for top in tile_starts(rows, tile, overlap):
-        for left in tile_starts(columns, tile, overlap):
+        return _maps(network, net, image)[:, kept]
+    bells = _bell(high, image.device), _bell(wide, image.device)
+    weight = bells[0][:, None] * bells[1]
+    tops, lefts = tile_starts(rows, tile, overlap), tile_starts(columns, tile, overlap)
+    total = torch.zeros(1, len(kept), rows, columns, device=image.device)
+    for top in tops:
+        for left in lefts:
             part = (..., slice(top, top + high), slice(left, left + wide))
-            found = _maps(network, net, image[part])
-            if total is None:
-                total = torch.zeros(1, found.shape[1], rows, columns, device=image.device)
-            total[part] += found * weight
-            weights[part] += weight
-    assert total is not None
-    return total.div_(weights)
+            total[part] += _maps(network, net, image[part])[:, kept] * weight
+    # tiles lie on a grid, so that the sum of their weights is a product of one for rows and one for columns
+    for axis, (bell, starts) in enumerate(zip(bells, (tops, lefts), strict=True)):
+        sums = torch.zeros((rows, columns)[axis], device=image.device)
+        for start in starts:
+            sums[start : start + len(bell)] += bell
+        total.div_(sums[:, None] if axis == 0 else sums)
+    return total
 
 
 def _maps(network: torch.nn.Module, net: Net, image: torch.Tensor) -> torch.Tensor:
@@ -111,12 +127,9 @@ def _maps(network: torch.nn.Module, net: Net, image: torch.Tensor) -> torch.Tens
     return torch.cat([classes, head_maps(outputs[:, net.classes :], net.heads)], dim=1)
 
 
-def _window(high: int, wide: int, device: torch.device) -> torch.Tensor:
-    def bell(size: int) -> torch.Tensor:
-        place = torch.arange(size, device=device) - (size - 1) / 2
-        return torch.exp(-0.5 * (place / (0.2 * size)) ** 2)
-
-    return bell(high)[:, None] * bell(wide)[None, :]
+def _bell(size: int, device: torch.device) -> torch.Tensor:
+    place = torch.arange(size, device=device) - (size - 1) / 2
+    return torch.exp(-0.5 * (place / (0.2 * size)) ** 2)
 
 
 def _padded(image: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:

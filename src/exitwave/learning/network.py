@@ -129,14 +129,13 @@ class Network:
         TrainingError
             If the image is not two-dimensional or has missing pixels, or an option is impossible.
         """
-        classes = self.predict_classes(array, pixel_size, tile=tile, overlap=overlap, symmetries=symmetries)
-        return np.asarray(1 - classes[0], np.float32)
+        return _inverted(_predict(self, array, pixel_size, tile, overlap, symmetries, [0])[0])
 
     def predict_classes(
         self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
     ) -> NDArray[np.float32]:
         """Return the probability of every class, float32 (classes, y, x); see :meth:`predict`."""
-        return _predict(self, array, pixel_size, tile, overlap, symmetries)[: self.net.classes]
+        return _predict(self, array, pixel_size, tile, overlap, symmetries, list(range(self.net.classes)))
 
     def predict_maps(
         self, array: ArrayLike, pixel_size: float, *, tile: int = 512, overlap: float = 0.25, symmetries: int = 1
@@ -153,9 +152,9 @@ class Network:
         >>> sorted(network.predict_maps(np.ones((40, 40)), pixel_size=0.4))
         ['boundary', 'probability']
         """
-        maps = _predict(self, array, pixel_size, tile, overlap, symmetries)
-        heads = dict(zip(self.net.heads, maps[self.net.classes :], strict=True))
-        return {"probability": np.asarray(1 - maps[0], np.float32), **heads}
+        heads = [self.net.classes + number for number in range(len(self.net.heads))]
+        background, *maps = _predict(self, array, pixel_size, tile, overlap, symmetries, [0, *heads])
+        return {"probability": _inverted(background), **dict(zip(self.net.heads, maps, strict=True))}
 
     def unfamiliar(self, array: ArrayLike, pixel_size: float) -> list[str]:
         """Return in what an image lies outside of what the network learnt from, one sentence each.
@@ -251,7 +250,13 @@ class Network:
 
 
 def _predict(
-    network: Network, array: ArrayLike, pixel_size: float, tile: int, overlap: float, symmetries: int
+    network: Network,
+    array: ArrayLike,
+    pixel_size: float,
+    tile: int,
+    overlap: float,
+    symmetries: int,
+    channels: list[int],
 ) -> NDArray[np.float32]:
     image = np.asarray(array, dtype=np.float32)
     if image.ndim != 2 or image.size == 0:
@@ -288,8 +293,14 @@ def _predict(
         tile=tile,
         overlap=overlap,
         symmetries=symmetries,
+        channels=channels,
     )
     return np.asarray(found.cpu().numpy(), np.float32)
+
+
+def _inverted(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return one less a probability, in its own memory."""
+    return np.subtract(1, probability, out=probability)
 
 
 def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:

@@ -56,7 +56,8 @@ class Normalisation(Spec):
             low, high = images.amin(dim=(-2, -1), keepdim=True), images.amax(dim=(-2, -1), keepdim=True)
             return (images - low) / _safe(high - low)
         low, high = self._percentiles(images)
-        return (images - low) * (2 / _safe(high - low)) - 1
+        # in the memory of the difference: large images are normalised whole
+        return (images - low).mul_(2 / _safe(high - low)).sub_(1)
 
     def _percentiles(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         # a lattice of pixels, odd so that it does not follow the camera's even structures, decides as well as all
