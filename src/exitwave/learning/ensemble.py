@@ -91,7 +91,7 @@ class Ensemble:
 def combined(said: Iterable[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
     """Return the means of several networks' maps, of those that all have, and "spread"; see :class:`Ensemble`."""
     means: dict[str, NDArray[np.float32]] = {}
-    squares: NDArray[np.float32] | float = 0.0  # of the distances from the mean (Welford), so that 32 bits do
+    squares: Any = 0.0  # of the distances from the mean (Welford), so that 32 bits do
     count = 0
     for found in said:
         count += 1
