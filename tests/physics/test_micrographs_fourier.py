@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,14 @@ from scipy.ndimage import gaussian_filter
 
 from exitwave import image, scatter
 from exitwave.core import MicrographError, Stream
-from exitwave.imaging import Detector, Micrograph
+from exitwave.imaging import CTF, Detector, Imaging, Micrograph
 from exitwave.micrographs import (
     fit_ctf,
     lattice_peaks,
     linear_counts,
     noise_statistics,
     orientation_map,
+    read,
     strain_field,
 )
 from exitwave.scattering import ExitWave
@@ -69,6 +72,33 @@ def test_rings_of_absorbing_films_and_lenses_that_are_not_corrected(defocus, sph
     found = fit_ctf(shot, between=between, spherical=spherical, amplitude_contrast=absorbed, astigmatism=50)
     assert found.visible
     assert abs(found.defocus - defocus) < 4 * found.defocus_error + (0.01 * abs(defocus) if spherical else 0)
+
+
+HRTEM = Path(__file__).parents[2].parent / "shared" / "real-micrographs" / "hrtem"
+
+
+@pytest.mark.skipif(not HRTEM.is_dir(), reason="the HRTEM pairs are not in ../shared")
+def test_the_pixel_size_scales_the_defocus_of_a_lattice() -> None:
+    """Defocus goes with the square of the pixel size; gold's peaks at 2.35 Å are no ring at any of both."""
+    near, far = (fit_ctf(read(HRTEM / "au_06.png", pixel_size=size)) for size in (0.2, 0.4))
+    assert near.visible
+    assert far.visible
+    assert near.rivals == far.rivals == ()
+    assert abs(far.defocus - 4 * near.defocus) < 4 * np.hypot(far.defocus_error, 4 * near.defocus_error)
+
+
+def test_rival_defoci_are_told() -> None:
+    """One half of the field is at 600 Å and the other one at 1000 Å: neither is the answer."""
+    noise = np.random.default_rng(1).normal(size=(384, 384))
+    parts = []
+    for defocus in (600.0, 1000.0):
+        lens = CTF.of(Imaging(defocus=defocus, focal_spread=20.0), (384, 384))
+        parts.append(np.fft.ifft2(np.fft.fft2(noise) * np.fft.ifftshift(lens.contrast)).real)
+    shot = np.where(np.arange(384)[:, None] < 185, *parts)
+    found = fit_ctf(Micrograph(shot, 0.25), astigmatism=50)
+    assert sorted([found.defocus, *found.rivals]) == pytest.approx([600, 1000], rel=0.05)
+    assert found.defocus_error > 350
+    assert "or defocus" in repr(found)
 
 
 def test_noise_has_no_rings() -> None:

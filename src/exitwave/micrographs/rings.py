@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from scipy.optimize import least_squares
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing
+from exitwave.micrographs.polar import Lens, Polar, averaged
 from exitwave.scattering.electron import wavelength
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ __all__ = ["CTFFit", "fit_ctf", "ring_evidence"]
 
 _Array = NDArray[np.float64]
 
-_SECTORS, _LARGEST, _DEGREE = 18, 1024, 4
+_DEGREE = 4
 _ALIKE = 20  # trials next to each other in focus and astigmatism share most of their rings
-_EULER = 0.5772156649015329  # the mean of the logarithm of an exponential variable is minus this
-_CLIP = math.log(30.0)  # over the ring's median; film stays below once in 1e9, lattice peaks do not
+_TRIED = 4  # maxima over defocus that are fitted
+_NEARLY = 0.75  # share of the best one's fall of χ² from which another defocus is a rival
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,9 @@ class CTFFit:
         Whether film without rings, and noise, would reach that significance less often than was allowed.
     curves
         For a picture: frequency (1/Å), measured and fitted modulation along the rings (astigmatism taken out).
+    rivals
+        Other defoci, Å, that explain nearly as much (three quarters of the fall of χ², or more); the error of the
+        defocus reaches to the farthest of them.
 
     Examples
     --------
@@ -72,13 +76,16 @@ class CTFFit:
     significance: float
     visible: bool
     curves: tuple[_Array, _Array, _Array]
+    rivals: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         if not self.visible:
             return "CTFFit(no rings visible)"
         return (
             f"CTFFit(defocus {self.defocus:.0f} ± {self.defocus_error:.0f} Å, astigmatism {self.astigmatism:.0f} ± "
-            f"{self.astigmatism_error:.0f} Å at {self.azimuth:.0f}°)"
+            f"{self.astigmatism_error:.0f} Å at {self.azimuth:.0f}°"
+            + "".join(f", or defocus {rival:.0f} Å" for rival in self.rivals)
+            + ")"
         )
 
     def show(self) -> Figure:
@@ -162,9 +169,44 @@ def fit_ctf(
     """
     size = micrograph.known_pixel_size()
     low, high = _checked(between, frequencies, size, min(micrograph.shape))
-    polar = _polar(fill_missing(micrograph).array.astype(np.float64), size, low, high)
-    lens = _Lens(wavelength(energy), spherical, amplitude_contrast)
-    start, trials = _searched(polar, lens, between, astigmatism)
+    polar = averaged(fill_missing(micrograph).array.astype(np.float64), size, low, high)
+    lens = Lens(wavelength(energy), spherical, amplitude_contrast)
+    starts, trials = _searched(polar, lens, between, astigmatism)
+    fits = sorted((_fitted(polar, lens, start) for start in starts), key=lambda fit: -fit.gain)
+    best, others = fits[0], [fit for fit in fits[1:] if between[0] <= fit.defocus <= between[1]]
+    within = between[0] <= best.defocus <= between[1]  # at an end of the range nothing was found
+    rivals = [fit.defocus for fit in others if fit.gain > _NEARLY * best.gain and not _same(fit, best)]
+    significance = best.gain / best.dispersion
+    twofold = math.hypot(best.a, best.b)
+    along = (best.a * best.errors[1], best.b * best.errors[2])
+    return CTFFit(
+        best.defocus,
+        max([float(best.errors[0]), *(abs(rival - best.defocus) for rival in rivals)]),
+        twofold,
+        float(math.hypot(*along) / twofold if twofold > 0 else best.errors[1]),
+        math.degrees(math.atan2(best.b, best.a)) / 2,
+        best.amplitude,
+        significance,
+        bool(best.amplitude > 0 and within and significance > 2 * math.log(trials / false_alarms)),
+        polar.along(lens, best.defocus, best.a, best.b, best.shape),
+        tuple(rivals),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    defocus: float
+    a: float
+    b: float
+    errors: _Array
+    dispersion: float
+    shape: _Array
+    amplitude: float
+    gain: float
+
+
+def _fitted(polar: Polar, lens: Lens, start: tuple[float, float, float]) -> _Fit:
+    """Return the least squares fit from a start of defocus and astigmatism."""
     fitted = least_squares(
         lambda p: polar.misfit(lens.rings(polar, *p)), start, x_scale=(10.0, 5.0, 5.0), max_nfev=60
     )
@@ -172,23 +214,14 @@ def fit_ctf(
     shape, amplitude, gain = polar.explained(lens.rings(polar, defocus, a, b))
     freedom = max(1, len(polar.values) - polar.basis.shape[1] - 5)
     dispersion = max(1.0, float((fitted.fun**2).sum()) / freedom)
-    covariance = np.linalg.pinv(fitted.jac.T @ fitted.jac) * dispersion
-    errors = np.sqrt(np.diag(covariance))
-    significance = gain / dispersion
-    twofold = math.hypot(a, b)
-    within = between[0] <= defocus <= between[1]  # at an end of the range nothing was found
-    along = (a * errors[1], b * errors[2])
-    return CTFFit(
-        defocus,
-        float(errors[0]),
-        twofold,
-        float(math.hypot(*along) / twofold if twofold > 0 else errors[1]),
-        math.degrees(math.atan2(b, a)) / 2,
-        amplitude,
-        significance,
-        bool(amplitude > 0 and within and significance > 2 * math.log(trials / false_alarms)),
-        polar.along(lens, defocus, a, b, shape),
-    )
+    errors = np.sqrt(np.diag(np.linalg.pinv(fitted.jac.T @ fitted.jac) * dispersion))
+    return _Fit(defocus, a, b, errors, dispersion, shape, amplitude, gain)
+
+
+def _same(one: _Fit, other: _Fit) -> bool:
+    """Return whether two fits came to the same defocus, within what noise and ripples of the misfit move it."""
+    apart = abs(one.defocus - other.defocus)
+    return bool(apart < max(5 * float(np.hypot(one.errors[0], other.errors[0])), 0.05 * abs(other.defocus)))
 
 
 def ring_evidence(powers: _Array, frequency: _Array, defoci: _Array, energy: float, spherical: float = 0.0) -> _Array:
@@ -230,76 +263,6 @@ def _patterns(frequency: tuple[float, ...], defoci: tuple[float, ...], energy: f
     return np.stack(rows)
 
 
-@dataclass(frozen=True)
-class _Lens:
-    scale: float
-    spherical: float
-    amplitude_contrast: float
-
-    def rings(self, polar: _Polar, defocus: Any, a: float, b: float) -> _Array:
-        """Return −cos 2χ at every ring and sector, as far as the field and the rings' width resolve it.
-
-        a and b are C12 times cosine and sine of twice its azimuth.
-        """
-        angle2 = (self.scale * polar.frequency) ** 2
-        focus = -defocus + a * np.cos(2 * polar.azimuth) + b * np.sin(2 * polar.azimuth)
-        turn = math.pi / self.scale * (angle2 * focus + 0.5 * self.spherical * angle2**2)
-        # how far both waves of a frequency lie apart, Å: a window of the field sees what of them overlaps within it
-        apart = np.abs(2 * self.scale * polar.frequency * (focus + self.spherical * angle2))
-        share = np.minimum(apart / polar.field, 1.0)
-        overlap = (1 - share) * (2 + np.cos(2 * np.pi * share)) / 3 + np.sin(2 * np.pi * share) / (2 * np.pi)
-        resolved = overlap * np.sinc(apart * polar.width)
-        return np.asarray(-np.cos(2 * (turn - math.asin(self.amplitude_contrast))) * resolved)
-
-
-@dataclass(frozen=True, eq=False)
-class _Polar:
-    """Mean logarithms of the power in rings and sectors, and what is smooth in them."""
-
-    values: _Array  # logarithm of the power, in units of its standard deviation
-    weights: _Array  # one over the standard deviation
-    frequency: _Array
-    azimuth: _Array
-    basis: _Array  # orthonormal
-    field: float  # side of the windowed squares, Å
-    width: float  # of the rings, 1/Å
-    envelopes: tuple[_Array, ...]
-
-    def _left(self, ring: _Array) -> _Array:
-        return ring - self.basis @ (self.basis.T @ ring)
-
-    def explained(self, rings: _Array) -> tuple[_Array, float, float]:
-        """Return the ring pattern with its best envelope, the mean depth, and the fall of χ²."""
-        best: tuple[_Array, float, float] | None = None
-        for envelope in self.envelopes:
-            ring = rings * envelope
-            left = self._left(ring * self.weights)
-            norm = float(left @ left)
-            depth = float(left @ self.values) / norm if norm > 1e-12 else 0.0
-            gain = depth * abs(depth) * norm  # negative depth: rings of the wrong sign
-            if best is None or gain > best[2]:
-                best = (depth * ring, depth * float(envelope.mean()), gain)
-        assert best is not None
-        return best
-
-    def misfit(self, rings: _Array) -> _Array:
-        shape, _, _ = self.explained(rings)
-        return np.asarray(self.values - self._left(shape * self.weights))
-
-    def along(self, lens: _Lens, defocus: float, a: float, b: float, shape: _Array) -> tuple[_Array, _Array, _Array]:
-        """Return frequency, measured and fitted modulation over frequencies at which χ would be that without C12."""
-        focus = 1 - (a * np.cos(2 * self.azimuth) + b * np.sin(2 * self.azimuth)) / defocus
-        same = self.frequency * np.sqrt(np.clip(focus, 0.05, None))
-        bins = np.linspace(self.frequency.min(), self.frequency.max(), len(np.unique(self.frequency)) + 1)
-        place = np.clip(np.digitize(same, bins) - 1, 0, len(bins) - 2)
-        weight = self.weights**2
-        total = np.maximum(np.bincount(place, weight, len(bins) - 1), 1e-9)
-        fitted = self._left(shape * self.weights) / self.weights
-        curves = [np.bincount(place, weight * v, len(bins) - 1) / total for v in (self.values / self.weights, fitted)]
-        there = total > 1e-6
-        return ((bins[1:] + bins[:-1]) / 2)[there], curves[0][there], curves[1][there]
-
-
 def _checked(
     between: tuple[float, float], frequencies: tuple[float, float], size: float, side: int
 ) -> tuple[float, float]:
@@ -314,52 +277,19 @@ def _checked(
     return low, high
 
 
-def _polar(image: _Array, size: float, low: float, high: float) -> _Polar:
-    """Return the averages over rings and sectors of the mean spectrum of an image's squares."""
-    side = min(*image.shape, _LARGEST)
-    window = np.outer(np.hanning(side + 2)[1:-1], np.hanning(side + 2)[1:-1])
-    tops, lefts = (np.linspace(0, n - side, max(1, round(n / side))).astype(int) for n in image.shape)
-    squares = [image[t : t + side, x : x + side] for t in tops for x in lefts]
-    power = np.mean([np.abs(np.fft.rfft2((s - s.mean()) * window)) ** 2 for s in squares], axis=0)
-    ky, kx = np.fft.fftfreq(side, size)[:, None], np.fft.rfftfreq(side, size)[None]
-    k, azimuth = np.hypot(ky, kx), np.arctan2(ky, kx)
-    inside = (k >= low) & (k < high) & (np.abs(kx) > 1.5 / (side * size)) & (np.abs(ky) > 1.5 / (side * size))
-    rings = int(min(120, (high - low) * side * size / 1.5))
-    ring = np.minimum(((k[inside] - low) / (high - low) * rings).astype(int), rings - 1)
-    sector = ((azimuth[inside] + math.pi / 2) / math.pi * _SECTORS).astype(int) % _SECTORS
-    logs = np.log(power[inside] + 1e-30)
-    medians = np.array([np.median(logs[ring == i]) if (ring == i).any() else 0.0 for i in range(rings)])
-    logs = np.minimum(logs, medians[ring] + _CLIP)
-    cell = ring * _SECTORS + sector
-    count = np.bincount(cell, minlength=rings * _SECTORS).astype(np.float64)
-    there = count > 0
-    means = [np.bincount(cell, v, rings * _SECTORS)[there] / count[there] for v in (logs, k[inside])]
-    # a Hann window makes neighbouring powers alike: (35/18)² of them count as one; the spread of a logarithm is π/√6
-    weights = np.sqrt(count[there] * len(squares)) * 18 / 35 / (math.pi / math.sqrt(6))
-    frequency = means[1]
-    turned = (np.tile(np.arange(_SECTORS), rings)[there] + 0.5) / _SECTORS * math.pi - math.pi / 2
-    smooth = np.polynomial.chebyshev.chebvander(2 * (frequency - low) / (high - low) - 1, _DEGREE)
-    # drift, an oblong camera's transfer: the slow part may differ with direction
-    uneven = [smooth[:, i] * wave(2 * turned) for i in range(2) for wave in (np.cos, np.sin)]
-    basis, _ = np.linalg.qr(np.column_stack([smooth, *uneven]) * weights[:, None])
-    values = (means[0] + _EULER) * weights
-    values = values - basis @ (basis.T @ values)
-    envelopes = tuple(np.exp(-((frequency / q) ** 2)) for q in (0.25, 0.4, 0.6, 1.2))
-    return _Polar(values, weights, frequency, turned, basis, side * size, (high - low) / rings, envelopes)
-
-
 def _searched(
-    polar: _Polar, lens: _Lens, between: tuple[float, float], astigmatism: float
-) -> tuple[tuple[float, float, float], float]:
-    """Return the best of a grid of defocus and astigmatism, and about how many independent trials it makes."""
+    polar: Polar, lens: Lens, between: tuple[float, float], astigmatism: float
+) -> tuple[list[tuple[float, float, float]], float]:
+    """Return the best maxima over defocus, of a grid with astigmatism, and how many independent trials it makes."""
     # the rings of two trials differ where πλ Δf k² changes by about half a turn
     step = 0.35 / (lens.scale * float(polar.frequency.max()) ** 2)
     foci = np.linspace(*between, max(12, math.ceil((between[1] - between[0]) / step)))
     sizes = np.arange(0, astigmatism + 1e-9, max(1.5 * step, astigmatism / 6 + 1e-9))
-    best, start, trials = -math.inf, (float(foci[0]), 0.0, 0.0), 0
+    best, twofold, trials = np.full(foci.size, -math.inf), np.zeros((foci.size, 2)), 0
     wide = polar.envelopes[1::2]
     for size in sizes:
-        tried = foci[np.abs(foci) >= 2 * size]
+        places = np.flatnonzero(np.abs(foci) >= 2 * size)
+        tried = foci[places]
         for turn in np.arange(6 if size and tried.size else 1) * math.pi / 3:
             if not tried.size:
                 continue
@@ -370,8 +300,11 @@ def _searched(
                 left -= (left @ polar.basis) @ polar.basis.T
                 along = left @ polar.values
                 gains = along * np.abs(along) / np.maximum(np.einsum("ij,ij->i", left, left), 1e-12)
-                if gains.max() > best:
-                    best = float(gains.max())
-                    start = (float(tried[gains.argmax()]), a, b)
+                better = places[gains > best[places]]
+                best[better] = gains[gains > best[places]]
+                twofold[better] = a, b
             trials += tried.size
-    return start, max(trials / _ALIKE, 1.0)
+    padded = np.concatenate([[-math.inf], best, [-math.inf]])
+    tops = np.flatnonzero((best >= padded[:-2]) & (best >= padded[2:]) & (best >= 0.5 * best.max()))
+    tops = tops[np.argsort(-best[tops])][:_TRIED]
+    return [(float(foci[i]), float(twofold[i, 0]), float(twofold[i, 1])) for i in tops], max(trials / _ALIKE, 1.0)
