@@ -67,6 +67,17 @@ def test_a_bad_file_is_named_and_the_others_are_done(night: Path, tmp_path: Path
     assert repr(batch) == "Batch(out: 4 particles on 6 images, 1 failed)"
 
 
+def test_what_is_unlike_the_training_is_told_as_it_comes(night: Path, tmp_path: Path) -> None:
+    class Learnt(Dark):
+        def unfamiliar(self, array: NDArray[np.float32], pixel_size: float) -> list[str]:
+            return ["it is large"] if (array < 50).sum() > 900 else []
+
+    for _ in range(2):  # the second time from the record
+        told: list[str] = []
+        segment_folder(night, Learnt(), tmp_path / "out", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
+        assert told == ["image3 is unlike the training images: it is large."]
+
+
 def test_a_blank_image_is_a_failure_of_its_file(night: Path, tmp_path: Path) -> None:
     np.save(night / "image2.npy", np.ones((300, 300), np.float32))
     batch = segment_folder(night, Dark(), tmp_path / "out", seed=1, pixel_size=0.2, overlay=False)

@@ -192,6 +192,32 @@ def test_an_image_without_contrast_is_refused(array: NDArray[np.float64]) -> Non
     assert not network.seen
 
 
+def test_small_images_are_compared_with_the_training_too() -> None:
+    """Mirrored out to the side of a training crop, 64 px of 0.4 Å."""
+
+    class Learnt(Dark):
+        pixel_size, record = 0.4, {"familiar": {"crop": 64}}
+
+        def unfamiliar(self, array: NDArray[np.float32], pixel_size: float) -> list[str]:
+            return [f"{array.shape[0]} × {array.shape[1]} px"]
+
+    array = np.random.default_rng(1).normal(100, 5, (200, 100))
+    assert segment(Micrograph(array, 0.2), Learnt()).unfamiliar == ("200 × 129 px",)
+    assert segment(Micrograph(array, 0.4), Learnt()).unfamiliar == ("200 × 100 px",)
+
+
+@pytest.mark.parametrize("side", [500, 300, 120])
+def test_noise_alone_is_unlike_the_training_of_the_shipped_network(side: int) -> None:
+    noise = np.random.default_rng(side).poisson(1, (side, side))
+    assert segment(Micrograph(noise, 0.2), "general").unfamiliar
+
+
+@pytest.mark.skipif(not HRTEM.is_dir(), reason="the HRTEM pairs are not in ../shared")
+def test_small_parts_of_real_images_are_familiar() -> None:
+    for image, _ in labelled_pairs(HRTEM):
+        assert segment(image.cropped(50, 60, 160, 160), "general").unfamiliar == ()
+
+
 def test_an_unknown_pixel_size_is_refused() -> None:
     with pytest.raises(MicrographError, match="made has no pixel size"):
         segment(micrograph(disc(90, 100, 40), None), Dark())

@@ -53,6 +53,7 @@ def command(
             seed=seed,
             pixel_size=pixel_size,
             progress=report,
+            warn=lambda text: console.print(text, markup=False, soft_wrap=True),  # above the bar, as it comes
             threshold=threshold,
             outline=outline,
             minimum_area=minimum_area,
@@ -65,8 +66,6 @@ def command(
     console.print(f"Wrote [bold]{output}[/]: {result.found}.")
     for line in result.summed_up:
         console.print(line, markup=False, soft_wrap=True)
-    for row in result.images[result.images["unfamiliar"] != ""].itertuples():
-        console.print(f"{row.image} is unlike the training images: {row.unfamiliar}.", markup=False, soft_wrap=True)
     for path, reason in result.failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     if result.failures:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,7 @@ def segment_folder(
     seed: int,
     pixel_size: float | None = None,
     progress: Reporter | None = None,
+    warn: Callable[[str], None] | None = None,
     overlay: bool = True,
     extras: Sequence[str] = (),
     **options: Any,
@@ -123,6 +124,8 @@ def segment_folder(
         in an ``index.csv`` beside it or one folder up (columns ``image`` and ``pixel_size_nm``).
     progress
         Called after every file.
+    warn
+        Called after a file with a sentence for every image of it that is unlike the training images.
     overlay, extras
         As in :func:`~exitwave.micrographs.save`.
     **options
@@ -173,6 +176,7 @@ def segment_folder(
         record = target / f"{name}.json"
         size = {"listed_pixel_size": listed[file]} if file in listed else {}
         key = _key(file, how | size)
+        images: list[dict[str, Any]] | None = []
         try:
             images = _finished(record, key)
             if images is None:
@@ -191,6 +195,10 @@ def segment_folder(
         if progress is not None:
             elapsed = time.monotonic() - start
             progress(Progress("segment", done, len(files), elapsed, resumed, len(failures), name))
+        if warn is not None:
+            for image in images or [] if str(file) not in failures else []:
+                if image["unfamiliar"]:
+                    warn(f"{image['image']} is unlike the training images: {image['unfamiliar']}.")
     return _finish(target, rows, tables, failures, seed)
 
 

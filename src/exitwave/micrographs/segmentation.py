@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -194,9 +195,27 @@ def segment(
         minimum_area=minimum_area,
         neck=neck,
     )
-    compare = getattr(network, "unfamiliar", None)
-    unfamiliar = () if compare is None else tuple(compare(prepared.array, pixel_size))
+    unfamiliar = _unlike(network, prepared.array, pixel_size)
     return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
+
+
+def _unlike(network: Predictor, array: NDArray[np.float32], pixel_size: float) -> tuple[str, ...]:
+    """Return in what an image is unlike a network's training images, also where it is smaller than their crops."""
+    compare = getattr(network, "unfamiliar", None)
+    if compare is None:
+        return ()
+    # mirrored outward an image keeps its spectrum; of one smaller than a crop none would be compared
+    side = math.ceil(_crop(network) / pixel_size) + 1
+    edges = [(short // 2, short - short // 2) for short in (max(0, side - length) for length in array.shape)]
+    return tuple(compare(np.pad(array, edges, mode="symmetric") if np.any(edges) else array, pixel_size))
+
+
+def _crop(network: Any) -> float:
+    """Return the side of the crops that the spectra of a network's training images are of, Å; 0 if it says none."""
+    voters = getattr(network, "networks", (network,))
+    crops = ((getattr(one, "record", {}).get("familiar") or {}).get("crop", 0) * one.pixel_size
+             for one in voters if hasattr(one, "pixel_size"))  # fmt: skip
+    return float(max(crops, default=0.0))
 
 
 def _maps(
