@@ -254,14 +254,19 @@ def test_saved_files_are_read_back(tmp_path: Path) -> None:
     found = segment(micrograph(disc(90, 100, 40) | disc(30, 30, 10)), Dark())
     files = found.save(tmp_path / "out")
     assert sorted(file.name for file in files) == sorted(
-        f"made-{end}" for end in ("mask.png", "instances.tif", "probability.tif", "overlay.png", "particles.csv",
-                                  "particles.parquet")
+        f"made-{end}" for end in ("mask.png", "mask.tif", "instances.tif", "probability.tif", "overlay.png",
+                                  "particles.csv", "particles.parquet")
     )  # fmt: skip
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(file.name for file in files)
     instances = read(tmp_path / "out" / "made-instances.tif")
     np.testing.assert_array_equal(instances.array, found.instances)
     assert instances.pixel_size == pytest.approx(0.5)
     np.testing.assert_array_equal(read(tmp_path / "out" / "made-mask.png").array == 255, found.mask)
+    mask = read(tmp_path / "out" / "made-mask.tif")
+    np.testing.assert_array_equal(mask.array == 255, found.mask)
+    assert mask.pixel_size == pytest.approx(0.5)
+    text = read(tmp_path / "out" / "made-mask.png").metadata["original"]
+    assert (text["pixel_size_y_nm"], text["pixel_size_x_nm"]) == ("0.05", "0.05")
     table = found.particles()
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "made-particles.parquet"), table)
     text = tmp_path / "out" / "made-particles.csv"
