@@ -264,6 +264,12 @@ def test_colour_is_told(tmp_path: Path) -> None:
     np.testing.assert_allclose(image.array, IMAGE.astype(np.uint8) / 3, rtol=1e-6)
 
 
+def test_python_objects_are_called_so(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}, "text"], dtype=object), allow_pickle=True)
+    with pytest.raises(MicrographError, match=r"objects\.npy holds Python objects.*save an array of numbers"):
+        read(tmp_path / "objects.npy")
+
+
 def test_npy(tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", IMAGE.astype(np.int64))
     image = read(tmp_path / "image.npy", pixel_size=0.4)

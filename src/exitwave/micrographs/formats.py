@@ -69,6 +69,8 @@ def load_signals(path: Path) -> list[Signal]:
             f"{path.name} is a {program} file, and reading it needs {error.name}; "
             "install it with: pip install 'exitwave[micrographs]'."
         )
+    except MicrographError as error:
+        problem = error
     except Exception as error:
         problem = damaged(path, program, error)
     with quiet_readers():
@@ -165,7 +167,15 @@ def _read_picture(path: Path, program: str) -> Signal:
 
 
 def _read_npy(path: Path, program: str) -> Signal:
-    data = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        data = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" not in str(error) and "pickle" not in str(error):
+            raise
+        raise MicrographError(
+            f"{path.name} holds Python objects, which could run anything when they are loaded; save an array of "
+            "numbers instead."
+        ) from None
     return Signal(data, _plain_axes(data.ndim), program, {})
 
 
