@@ -29,8 +29,8 @@ def save(
 ) -> list[Path]:
     """Write a segmentation as files and return them.
 
-    ``NAME-mask.png`` and ``NAME-mask.tif`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and one
-    TIFF for every further map of the network, ``NAME-overlay.png``, ``NAME-particles.csv`` (six digits) and
+    ``NAME-mask.png`` and ``NAME-mask.tif`` (255 is particle), ``NAME-instances.tif``, ``NAME-probability.tif`` and
+    one TIFF for every further map of the network, ``NAME-overlay.png``, ``NAME-particles.csv`` (six digits) and
     ``NAME-particles.parquet`` (all digits). TIFF has the calibration as ImageJ reads it, ``NAME-mask.png`` as texts
     ``pixel_size_y_nm`` and ``pixel_size_x_nm``. Each file is written whole or not at all. Where the micrograph's file
     has pixels that are not square, maps are on these; the overlay shows the square ones.
