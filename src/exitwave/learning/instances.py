@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, sum_labels
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.ndimage import label as connected
 
 from exitwave.core.errors import MicrographError
@@ -35,7 +35,7 @@ def without_specks(mask: NDArray[np.bool_], minimum_area: float) -> NDArray[np.b
         labels, count = connected(mask == inside)
         if not count:
             continue
-        small = sum_labels(np.ones_like(labels), labels, np.arange(count + 1)) < minimum_area
+        small = np.bincount(labels.ravel(), minlength=count + 1) < minimum_area
         small[0] = False
         if not inside:
             edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])

@@ -83,10 +83,11 @@ def _depth(
         return None
     inside = distance_transform_edt(mask)
     if "boundary" in maps:
-        edge = _smoothed(maps["boundary"], np.ones_like(mask), _BOUNDARY_SMOOTHING / pixel_size)
+        edge = gaussian_filter(maps["boundary"], _BOUNDARY_SMOOTHING / pixel_size)
         rim = mask & (inside * pixel_size <= 2.0)
         deep = mask & (inside * pixel_size > 5.0)
         if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
+            del inside, rim, deep  # of many bytes, as large as what comes now
             return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
     if "distance" in maps:
         depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
