@@ -182,9 +182,7 @@ def test_impossible_options(options: dict[str, float], text: str) -> None:
         segment(micrograph(disc(90, 100, 40)), Dark(), **options)
 
 
-@pytest.mark.parametrize(
-    "array", [np.ones((64, 64)), np.zeros((64, 64)), 1e6 + 1e-3 * np.eye(64), np.eye(64) * np.nan]
-)
+@pytest.mark.parametrize("array", [np.ones((64, 64)), np.zeros((64, 64)), 1e6 + 1e-3 * np.eye(64)])
 def test_an_image_without_contrast_is_refused(array: NDArray[np.float64]) -> None:
     network = Dark()
     with pytest.raises(MicrographError, match="blank has no contrast: all its pixels are"):
