@@ -69,9 +69,15 @@ class _Functions(TorchFunctionMode):
             return function(*args, **kwargs).to(device)
         if function is torch.Tensor.tolist:
             return function(args[0].cpu())
-        if function in (torch.Tensor.__getitem__, torch.Tensor.__setitem__) and isinstance(args[1], list):
-            args = (args[0], torch.tensor(args[1]), *args[2:])
+        if function in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
+            args = (args[0], _indices(args[1]), *args[2:])
         return function(*args, **kwargs)
+
+
+def _indices(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(_indices(part) for part in index)
+    return torch.tensor(index) if isinstance(index, list) else index
 
 
 def _is_elsewhere(device: object) -> bool:

@@ -249,7 +249,7 @@ def test_atoms_for_prismatic(tmp_path: Path, data: Dataset) -> None:
     built = data.atoms(1)
     assert np.array_equal(atoms.numbers, built.numbers)
     assert np.allclose(atoms.positions, built.positions, atol=1e-5)
-    with pytest.raises(DatasetError, match="write only"):
+    with pytest.raises(DatasetError, match="holds atoms and no images"):
         import_images(path, tmp_path / "back", "prismatic")
 
 

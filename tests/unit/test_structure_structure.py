@@ -139,7 +139,7 @@ GOOD = {
     ("field", "value", "words"),
     [
         ("positions", np.zeros((2, 2)), "positions has shape"),
-        ("positions", np.full((2, 3), np.nan), "not finite"),
+        ("positions", np.full((2, 3), np.nan), "finite place"),
         ("numbers", [6], "numbers has shape"),
         ("numbers", [0, 6], "atom 0 has the atomic number 0; known elements are 1"),
         ("cell", np.zeros((3, 3)), "span a volume"),
