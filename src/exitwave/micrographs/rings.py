@@ -305,6 +305,7 @@ def _searched(
                 twofold[better] = a, b
             trials += tried.size
     padded = np.concatenate([[-math.inf], best, [-math.inf]])
-    tops = np.flatnonzero((best >= padded[:-2]) & (best >= padded[2:]) & (best >= 0.5 * best.max()))
+    most = float(best.max())  # below 0 where nothing tried looks like the image
+    tops = np.flatnonzero((best >= padded[:-2]) & (best >= padded[2:]) & (best >= most - 0.5 * abs(most)))
     tops = tops[np.argsort(-best[tops])][:_TRIED]
     return [(float(foci[i]), float(twofold[i, 0]), float(twofold[i, 1])) for i in tops], max(trials / _ALIKE, 1.0)
