@@ -65,6 +65,10 @@ def test_a_recipe_names_files_of_its_folder_only_and_is_told_nothing_of_others(f
     (folder / "recipes" / "link.cif").symlink_to(folder / "secret.cif")
     (folder / "recipes" / "broken.cif").symlink_to(folder / "nowhere.cif")
     (folder / "recipes" / "round.cif").symlink_to(folder / "recipes" / "round.cif")
+    # behind a link, ".." is the folder above what it leads to, where there is a file that may be named
+    (folder / "recipes" / "cells" / "inner").mkdir()
+    (folder / "recipes" / "down").symlink_to(folder / "recipes" / "cells" / "inner")
+    (folder / "recipes" / "Pt.cif").symlink_to(folder / "secret.cif")
     (folder / "recipes" / "files").mkdir()
     copy = f"files/Au-{'0' * 32}.cif"
     (folder / "recipes" / copy).symlink_to(folder / "secret.cif")
@@ -78,6 +82,7 @@ def test_a_recipe_names_files_of_its_folder_only_and_is_told_nothing_of_others(f
         "link.cif",
         "broken.cif",
         "round.cif",
+        "down/../Pt.cif",
         "a\0b.cif",
         copy,
     ]

@@ -108,14 +108,15 @@ def _located(text: str) -> str:
 
 def _allowed(text: str, access: _Access) -> str:
     """Return a path that may be followed; what is said of others does not tell whether they exist."""
-    path = access.folder / text if access.folder is not None else Path(text)
+    # shortened before it is looked at: behind a link, ".." is not the folder that was named before it
+    path = Path(os.path.normpath(access.folder / text)) if access.folder is not None else Path(text)
     if not access.anywhere and (access.folder is None or not _inside(path, access.folder)):
         where = "outside of the folder of the recipe" if access.folder is not None else "in no folder of a recipe"
         raise ValueError(
             f"it lies {where}, which may only be named with allow_files=True (--allow-files), if you trust the"
             " recipe; or put the file beside it."
         )
-    return os.path.normpath(path) if access.folder is not None else text
+    return str(path) if access.folder is not None else text
 
 
 def _inside(path: Path, folder: Path) -> bool:
