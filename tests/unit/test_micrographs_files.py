@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from exitwave.core import MicrographError
-from exitwave.micrographs import CalibrationWarning, frames, read, save, segment, write_tiff
+from exitwave.micrographs import CalibrationWarning, frames, labelled_pairs, read, save, segment, write_tiff
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "microscope-files"
 
@@ -221,6 +221,34 @@ def test_results_are_on_the_pixels_of_the_file(tmp_path: Path) -> None:
         assert [axis["scale"] for axis in maps["axes"][1:]] == pytest.approx([0.1 * factor, 0.25 * factor])
         np.testing.assert_allclose(maps["data"][0], data, atol=40)
         assert np.abs(maps["data"][0] - data).mean() < 2
+    # a part of the image is on none of the file's pixels
+    with pytest.warns(CalibrationWarning):
+        part = read(file).cropped(20, 30, 80, 100)
+    save(segment(part, Dark()), tmp_path, "part", overlay=False)
+    saved = read(tmp_path / "part-mask.tif")
+    assert (saved.shape, saved.pixel_size) == ((80, 100), pytest.approx(1.0))
+    assert np.mean((saved.array > 0) == (part.array < 50)) > 0.99
+
+
+def test_a_mask_is_put_on_the_pixels_of_its_image(tmp_path: Path) -> None:
+    """Numbers stay the numbers they are, however the image was resampled."""
+    image = signal(scale=(0.2, 1.0)) | {"data": np.ones((64, 48), np.float32)}
+    image["axes"][0]["size"], image["axes"][1]["size"] = 64, 48
+    numbers = np.zeros((64, 48), np.uint8)
+    numbers[5:25, 5:25], numbers[30:60, 5:25], numbers[30:60, 25:40] = 1, 2, 9
+    mask = image | {"data": numbers}
+    writer = pytest.importorskip("rsciio.hspy").file_writer
+    writer(str(tmp_path / "image.hspy"), image)
+    for ending, write in (("png", lambda path: Image.fromarray(numbers).save(path)),
+                          ("hspy", lambda path: writer(str(path), mask))):  # fmt: skip
+        file = tmp_path / f"image_mask.{ending}"
+        write(file)
+        with pytest.warns(CalibrationWarning, match="image has pixels"):
+            [pair] = labelled_pairs(tmp_path)
+        assert pair.micrograph.shape == (64, 240)
+        assert pair.mask is not None
+        assert np.array_equal(pair.mask, np.repeat(numbers, 5, axis=1))
+        file.unlink()
 
 
 def test_a_nearly_square_calibration_takes_the_mean(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
@@ -364,6 +365,21 @@ def test_masks_are_found_by_their_names(tmp_path: Path, places: tuple[str, str])
     assert [pair.micrograph.name for pair in pairs] == ["one", "two"]
     assert [pair.micrograph.array[0, 0] for pair in pairs] == [1, 2]
     assert all(pair.mask is not None and pair.micrograph.pixel_size == 0.3 for pair in pairs)
+
+
+def test_of_two_masks_that_differ_none_is_taken(tmp_path: Path) -> None:
+    """Both are written beside an image, and one of them may have been corrected by hand."""
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:20, 8:20] = 255
+    np.save(tmp_path / "one.npy", np.ones((32, 32)))
+    np.save(tmp_path / "one-mask.npy", mask)
+    Image.fromarray(mask).save(tmp_path / "one-mask.png")
+    [(image, found)] = labelled_pairs(tmp_path, labelled_only=False)
+    assert image.name == "one"
+    assert np.array_equal(found, mask > 0)
+    Image.fromarray(mask.T[::-1]).save(tmp_path / "one-mask.png")
+    with pytest.raises(MicrographError, match=r"one-mask\.npy and one-mask\.png are masks of one that differ"):
+        list(labelled_pairs(tmp_path))
 
 
 def test_numbered_masks_keep_their_numbers_and_drawn_ones_are_cut_at_half(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
-from exitwave.micrographs.files import read
+from exitwave.micrographs.files import mask_on, mask_values, read
 from exitwave.micrographs.formats import EXTENSIONS
 
 __all__ = ["LabelledPair", "example_files", "labelled_pairs", "listed_pixel_sizes"]
@@ -72,6 +72,7 @@ def labelled_pairs(
         ``pixel_size_nm``; every other column is kept in the micrograph's ``metadata["index"]``. A pixel size
         that is no number counts as unknown. Without an ``index.csv``, masks are found by their names:
         ``NAME_mask.*`` or ``NAME-mask.*`` beside ``NAME.*``, or the same name in ``masks/`` and ``images/``.
+        Of several masks of one image all must say the same. Where an image was put on square pixels, so is its mask.
         In a mask of two values or of grey ones what is brighter than half of the brightest is particle; a mask of
         several whole numbers, each of an area of its own, numbers its particles.
     labelled_only
@@ -99,13 +100,7 @@ def labelled_pairs(
         if not row.get("mask"):
             yield LabelledPair(labelled, None)
             continue
-        mask = read(place / row["mask"]).array
-        if mask.shape != image.array.shape:
-            raise MicrographError(
-                f"{row['mask']} is {mask.shape} and {row['image']} is {image.array.shape}; "
-                "a mask has the shape of its image."
-            )
-        yield LabelledPair(labelled, _marked(mask))
+        yield LabelledPair(labelled, _marked(mask_on(place / row["mask"], image)))
 
 
 def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
@@ -154,12 +149,14 @@ def _by_name(folder: Path) -> list[dict[str, str]]:
         raise MicrographError(f"{folder} is no folder; give a folder with images and masks.")
     inside = {side: folder / side for side in ("images", "masks")}
     if all(path.is_dir() for path in inside.values()):
-        masks = {path.stem: path for path in sorted(inside["masks"].iterdir())}
+        there = sorted(path for path in inside["masks"].iterdir() if path.suffix.lower() in EXTENSIONS)
+        masks = _one_each((path.stem, path) for path in there)
         rows = [(path, masks.get(path.stem)) for path in sorted(inside["images"].iterdir())]
     else:
         known = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS]
-        masks = {path.stem[:-5]: path for path in known if path.stem.lower().endswith(("_mask", "-mask"))}
-        rows = [(path, masks.get(path.stem)) for path in known if path not in masks.values()]
+        named = {path: path.stem[:-5] for path in known if path.stem.lower().endswith(("_mask", "-mask"))}
+        masks = _one_each((name, path) for path, name in named.items())
+        rows = [(path, masks.get(path.stem)) for path in known if path not in named]
     if not any(mask for _, mask in rows):
         raise MicrographError(
             f"{folder} has no index.csv and no masks that could be told by their names; call the mask of NAME.tif "
@@ -167,6 +164,18 @@ def _by_name(folder: Path) -> list[dict[str, str]]:
         )
     relative = [(image.relative_to(folder), mask and mask.relative_to(folder)) for image, mask in rows]
     return [{"image": str(image), "mask": str(mask or "")} for image, mask in relative]
+
+
+def _one_each(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Return masks by the names of their images; of several of one image all say the same, or none is taken."""
+    masks: dict[str, Path] = {}
+    for name, path in named:
+        other = masks.setdefault(name, path)
+        if path != other and not np.array_equal(*(_marked(mask_values(mask)) for mask in (path, other))):
+            raise MicrographError(
+                f"{other.name} and {path.name} are masks of {name} that differ; keep the one that is right."
+            )
+    return masks
 
 
 def _marked(mask: NDArray[np.float32]) -> NDArray[np.bool_] | NDArray[np.int32]:

@@ -180,7 +180,7 @@ def write_hyperspy(segmentation: Segmentation, path: str | Path) -> Path:
     if path.suffix != ".hspy":
         raise MicrographError(f"the HyperSpy file is {path.name}; its name ends in .hspy.")
     found = on_file_pixels(segmentation)
-    micrograph, sizes = found.micrograph, file_pixels(found.micrograph)
+    micrograph, sizes = found.micrograph, file_pixels(segmentation.micrograph)
     maps = {
         "micrograph": micrograph.array,
         "probability": found.probability,

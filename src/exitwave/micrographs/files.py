@@ -130,6 +130,35 @@ def frames(path: str | Path, *, pixel_size: float | None = None, most: int | Non
         yield _micrograph(path, pictures, frame, size)
 
 
+def mask_values(path: Path) -> NDArray[np.float32]:
+    """Return the values of a mask on the pixels of its file, never between two of them."""
+    pictures = _pictures(path)
+    if len(pictures) > 1:
+        raise MicrographError(f"{path.name} holds {len(pictures)} images; a mask is one.")
+    return _grey(_take(path, *pictures[0]), path.stem)
+
+
+def mask_on(path: Path, image: Micrograph) -> NDArray[np.float32]:
+    """Return the values of a mask on the pixels of its image, those of the image's file or those it was put on."""
+    values = mask_values(path)
+    if values.shape == image.shape:
+        return values
+    if values.shape != tuple(image.metadata.get("shape", ())):
+        raise MicrographError(
+            f"{path.name} is {values.shape} and {image.metadata.get('file', image.name)} is {image.shape}; "
+            "a mask has the shape of its image."
+        )
+    return nearest(values, image.shape)
+
+
+def nearest(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an array (y, x) on another number of pixels: what is at the middle of each."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(shape, array.shape, strict=True)
+    )
+    return array[np.ix_(rows, columns)]
+
+
 def _checked(pixel_size: float | None) -> float | None:
     if pixel_size is None:
         return None

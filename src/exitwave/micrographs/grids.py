@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.imaging.micrograph import Micrograph
+from exitwave.micrographs.files import nearest
 from exitwave.micrographs.segmentation import Segmentation
 
 __all__ = ["file_pixels", "on_file_pixels"]
@@ -24,12 +25,12 @@ def file_pixels(micrograph: Micrograph) -> tuple[float, float] | None:
     """
     if micrograph.pixel_size is None:
         return None
-    y, x = micrograph.metadata.get("pixel_sizes", (micrograph.pixel_size,) * 2)
+    y, x = micrograph.metadata["pixel_sizes"] if _shows_file(micrograph) else (micrograph.pixel_size,) * 2
     return float(y), float(x)
 
 
 def on_file_pixels(segmentation: Segmentation) -> Segmentation:
-    """Return a segmentation on the pixels of the micrograph's file.
+    """Return a segmentation on the pixels of the micrograph's file; that of a part of the image as it is.
 
     Numbers of particles are those at the middle of each pixel, probabilities and images are averaged over it. Sizes
     are to be measured before: the pixel size of what is returned is that of neither direction.
@@ -42,10 +43,10 @@ def on_file_pixels(segmentation: Segmentation) -> Segmentation:
     (4, 4)
     """
     micrograph = segmentation.micrograph
-    shape = tuple(int(side) for side in micrograph.metadata.get("shape", micrograph.shape))
-    if shape == micrograph.shape:
+    if not _shows_file(micrograph):
         return segmentation
-    instances = _nearest(segmentation.instances, shape)
+    shape = tuple(int(side) for side in micrograph.metadata["shape"])
+    instances = nearest(segmentation.instances, shape)
     return Segmentation(
         instances > 0,
         _averaged(segmentation.probability, shape),
@@ -56,11 +57,13 @@ def on_file_pixels(segmentation: Segmentation) -> Segmentation:
     )
 
 
-def _nearest(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(shape, array.shape, strict=True)
-    )
-    return array[np.ix_(rows, columns)]
+def _shows_file(micrograph: Micrograph) -> bool:
+    """Return whether a file has pixels that are not square, and the micrograph shows all of it on square ones."""
+    shape, sizes, size = (*map(micrograph.metadata.get, ("shape", "pixel_sizes")), micrograph.pixel_size)
+    if shape is None or sizes is None or size is None:
+        return False
+    sides = [int(pixels) * float(length) / size for pixels, length in zip(shape, sizes, strict=True)]
+    return all(abs(side - now) <= 0.5 + 1e-6 for side, now in zip(sides, micrograph.shape, strict=True))
 
 
 def _averaged(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
