@@ -5,6 +5,7 @@ import pytest
 
 from exitwave.core import Stream, TrainingError
 from exitwave.learning import (
+    Ensemble,
     Net,
     average_precision,
     boundary_f1,
@@ -163,8 +164,9 @@ def test_particles_are_parted_by_heads_and_numbered_by_masks():
     several.net = Net(classes=3)
     apart = np.where(numbers == 2, 0, numbers)
     apart[20:30, 40:50] = apart[40:50, 40:50] = 2
-    found = evaluate(several, [((apart, 1.0), apart)])
-    assert found.images[0].true.max() == 3
+    for network in (several, Ensemble([several, several])):
+        found = evaluate(network, [((apart, 1.0), apart)])
+        assert found.images[0].true.max() == 3
 
 
 def test_images_of_other_pixel_sizes_are_judged_by_their_own():

@@ -250,7 +250,8 @@ def _scored(
         maps = {"probability": network.predict(array, pixel_size)}
     probability = np.asarray(maps.pop("probability"), np.float32)
     found = particles_of(probability, maps, pixel_size, threshold=threshold, minimum_area=SPECK)
-    classes = getattr(getattr(network, "net", None), "classes", 2)
+    alike = network.networks[0] if isinstance(network, Ensemble) else network
+    classes = getattr(getattr(alike, "net", None), "classes", 2)
     truth = _numbered(mask, np.asarray(numbers[0]) if numbers else None, classes, pixel_size)
     return Scored(name, array, pixel_size, probability, mask > 0, found, truth), voted
 
