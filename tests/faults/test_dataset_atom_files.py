@@ -150,6 +150,8 @@ def test_a_data_set_keeps_its_files_and_needs_nothing_else(folder: Path) -> None
             opened = Dataset(folder / place)
             assert len(opened.atoms(0)) > 10
             assert doctor(folder / place).healthy
+    atom_files_module._COPIES.clear()
+    assert Recipe.read(folder / "saved" / "parents" / "0" / "recipe.yaml").identity == identity
     opened = Dataset(folder / "moved")
     assert (render(opened[0].record).image.array == opened[0].image.array).all()
     opened.close()

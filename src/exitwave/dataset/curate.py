@@ -234,6 +234,8 @@ def save(
                 if source.is_file():
                     make_folder(where / "parents" / str(index))
                     write_whole(where / "parents" / str(index) / source.name, source.read_bytes())
+            if (where / "parents" / str(index) / RECIPE_NAME).is_file():
+                copy_files(store.folder, where / "parents" / str(index))  # which its recipe names
         write_whole(where / ORIGIN_NAME, yaml_text({"saved_from": parents, "content": data.content}).encode())
         keys = list(wanted)
         names: list[tuple[int, int, str]] = []
