@@ -223,6 +223,7 @@ def test_files_are_small_regular_and_of_few_formats(folder: Path, monkeypatch: p
         atoms_of("noise.cif")
 
 
+COLUMNS = '1\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:{}\nAu 1 1 1\n'
 HEAD = "x\n1.0\n9 0 0\n0 9 0\n0 0 9\n"
 
 
@@ -233,14 +234,19 @@ HEAD = "x\n1.0\n9 0 0\n0 9 0\n0 0 9\n"
         ("b.xyz", "1\nx\nAu 1 1 1\n999999999999\nx\nAu 1 1 1\n"),
         ("a.vasp", HEAD + "Au\n1000000000000\nCartesian\n1 1 1\n"),  # would be allocated
         ("POSCAR", HEAD + "900000000000 900000000000\nCartesian\n1 1 1\n"),
+        ("POSCAR", HEAD + "900000000000\n1\n1 1 1\n"),
+        ("POSCAR", HEAD + "Au\n+900_000_000_000\nCartesian\n1 1 1\n"),
+        ("a.xyz", "+1_000_000_000_000\nx\nAu 1 1 1\n"),
+        ("a.xyz", COLUMNS.format("x:R:999999999")),
+        ("a.xyz", COLUMNS.format(r'"x:R\:+999_999_999"')),
     ],
 )
-def test_more_atoms_than_there_are_lines_are_refused(
+def test_more_atoms_or_columns_than_there_are_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(text)
-    with pytest.raises(StructureError, match=r"promises .* atoms in .* lines"):
+    with pytest.raises(StructureError, match=r"promises .* (atoms in .* lines|columns more)"):
         atoms_of(name)
 
 
@@ -249,3 +255,11 @@ def test_every_format_that_is_named_is_read(tmp_path: Path, name: str) -> None:
     kinds = {"POSCAR": "vasp", "CONTCAR": "vasp", "A.XYZ": "extxyz"}
     bulk("Pt", cubic=True).write(tmp_path / name, format=kinds.get(name))
     assert atoms_of(str(tmp_path / name)).get_chemical_formula() == "Pt4"
+
+
+def test_what_follows_the_columns_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.xyz").write_text(COLUMNS.format(" 999 times:R:2").replace(":3: ", ":3 "))
+    assert len(atoms_of(str(tmp_path / "a.xyz"))) == 1
+    (tmp_path / "a.cif").write_text("data_a\n_cell_length_a 0\n")
+    with pytest.raises(StructureError, match=r"cannot be read \(\w"):
+        atoms_of(str(tmp_path / "a.cif"))

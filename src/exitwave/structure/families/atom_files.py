@@ -162,7 +162,7 @@ def _read(path: str, place: Path, changed: int, size: int) -> Atoms:
         raise
     except Exception as error:
         raise StructureError(
-            f"{path} cannot be read ({error or type(error).__name__}); it is no file of the format {known}."
+            f"{path} cannot be read ({str(error) or type(error).__name__}); it is no file of the format {known}."
         ) from None
     return atoms  # type: ignore[return-value]  # one, as no range of frames is asked for
 
@@ -188,31 +188,48 @@ def raw_content(place: Path, path: str | None = None) -> bytes:
 
 
 def _check_promises(text: str, known: str, path: str) -> None:
-    """Refuse a file that promises more atoms than it has lines, before anything is made ready for them."""
+    """Refuse a file that promises more atoms or columns than it has, before anything is made ready for them."""
     lines = text.count("\n") + 1
-    numbers: list[str] = []
     if known == "vasp":
-        for line in islice(StringIO(text), 5, 7):
-            numbers = [part for part in line.split("!")[0].split() if part.isdecimal()] or numbers
-        frames = iter([sum(map(int, numbers))])
+        # in the sixth line, or in the seventh where that one holds symbols
+        given = (line.split("!")[0].split() for line in islice(StringIO(text), 5, 7))
+        frames = iter([(max(sum(abs(_whole(word) or 0) for word in words) for words in [[], *given]), 0)])
     elif known == "extxyz":
         frames = _frames(StringIO(text))
     else:
         return
-    for count in frames:
+    for count, missing in frames:
         if count > lines:
             raise StructureError(f"{path} promises {count:,} atoms in {lines:,} lines; the file is damaged.")
+        if missing > 0:
+            raise StructureError(f"{path} promises {missing:,} columns more than it has; the file is damaged.")
 
 
-def _frames(file: StringIO) -> Iterator[int]:
-    """Yield how many atoms each frame of an xyz file promises."""
+def _frames(file: StringIO) -> Iterator[tuple[int, int]]:
+    """Yield how many atoms each frame of an xyz file promises, and how many columns of them are not there."""
     for line in file:
-        words = line.split()
-        if not words or not words[0].isdecimal():
+        count = _whole((line.split() or [""])[0])
+        if count is None:
             return
-        yield int(words[0])
-        for _ in islice(file, int(words[0]) + 1):
+        columns, first = _columns(next(file, "")), next(file, "") if count > 0 else ""
+        yield count, columns - len(first)  # of a column, at least one character
+        for _ in islice(file, max(count - 1, 0)):
             pass
+
+
+def _columns(comment: str) -> int:
+    """Return how many columns the second line of an xyz frame promises, however it is quoted."""
+    plain = re.sub(r"""[\\"'{}\[\]()]""", "", comment)
+    listed = plain.lower().partition("properties")[2]
+    return sum(abs(_whole(number) or 0) for number in re.findall(r":\s*[a-z]\s*:\s*([-+_\d]+)", listed))
+
+
+def _whole(word: str) -> int | None:
+    """Return a whole number as readers of files take it, signs and underscores included."""
+    try:
+        return int(word)
+    except ValueError:
+        return None
 
 
 def _format(path: Path) -> str | None:
