@@ -171,7 +171,7 @@ def _one_each(named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for name, path in named:
         other = masks.setdefault(name, path)
-        if path != other and not np.array_equal(*(_marked(mask_values(mask)) for mask in (path, other))):
+        if path != other and not np.array_equal(_marked(mask_values(path)), _marked(mask_values(other))):
             raise MicrographError(
                 f"{other.name} and {path.name} are masks of {name} that differ; keep the one that is right."
             )
