@@ -131,6 +131,9 @@ def test_the_doctor_finds_and_mends(made: Path) -> None:
     assert "FAIL leakage" in text
     assert "WRONG" in (made / "d.html").read_text()
     exitwave("doctor", made / "data", "--structures", 1)
+    for impossible in (-1, 0, 1):
+        refused = CliRunner().invoke(app, ["doctor", str(made / "data"), f"--false-alarm={impossible}"])
+        assert "false_alarm is" in str(refused.exception) + refused.output
 
 
 def test_a_report_needs_nothing_else(made: Path) -> None:

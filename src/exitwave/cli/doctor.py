@@ -26,8 +26,6 @@ def command(
     report: Path | None = typer.Option(None, help="Also write a report with the verdicts to this HTML file."),
     false_alarm: float = typer.Option(
         1e-6,
-        min=1e-300,
-        max=1.0,
         help="Probability that a sound data set fails any of the statistical checks: draws, orientations, positions.",
     ),
     allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),

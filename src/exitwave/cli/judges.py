@@ -21,8 +21,8 @@ def labelled_images(
     """
     dataset = path is not None and (path / "shards").is_dir()
     if rule is not None and not dataset:
-        where = "the shipped micrographs" if path is None else path
-        raise TrainingError(f"rule is {rule}, but {where} are no data set and have one mask each; leave --rule out.")
+        where = "the shipped micrographs are" if path is None else f"{path} is"
+        raise TrainingError(f"rule is {rule}, but {where} no data set, which alone has several; leave it out.")
     if path is not None and path.suffix in {".h5", ".hdf5"}:
         from exitwave.learning import benchmark_pairs
 

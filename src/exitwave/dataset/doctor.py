@@ -94,7 +94,7 @@ def doctor(
     Raises
     ------
     DatasetError
-        If the folder is no data set.
+        If the folder is no data set, or ``false_alarm`` no probability.
 
     Examples
     --------
@@ -115,6 +115,8 @@ def doctor(
     >>> print(found["records"])
     ok   records: 0 of ... samples come out differently when made again from their record
     """
+    if not 0 < false_alarm < 1:
+        raise DatasetError(f"false_alarm is {false_alarm:g}; it is a probability between 0 and 1, such as 1e-6.")
     where = Path(folder)
     Store(where)  # refuses what is no data set
     verdicts = list(_files(where, allow_code))
