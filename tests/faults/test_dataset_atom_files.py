@@ -130,6 +130,19 @@ def test_the_command_refuses_and_allows(folder: Path) -> None:
     assert allowed.exit_code == 0, allowed.output
 
 
+def test_commands_that_simulate_on_the_way_refuse_and_allow(folder: Path) -> None:
+    path = str(written(folder, "../secret.cif"))
+    (folder / "empty").mkdir()
+    one_more = [str(folder / "empty"), "--recipe", path, "-o", str(folder / "out")]
+    train = ["train", path, "--seed", "1", "--device", "nowhere", "-o", str(folder / "net.safetensors")]
+    for command in (["calibrate", *one_more], ["adapt", *one_more], train):
+        told = CliRunner().invoke(app, command)
+        assert "--allow-files" in str(told.exception or told.output), command
+        later = CliRunner().invoke(app, [*command, "--allow-files"])
+        assert later.exit_code != 0, command  # for want of micrographs, or of such a device
+        assert "--allow-files" not in str(later.exception or later.output), command
+
+
 def test_a_data_set_keeps_its_files_and_needs_nothing_else(folder: Path) -> None:
     path = written(folder, "{choice: [cells/Pt.cif, ../secret.cif]}")
     data = generate(path, folder / "set", workers=2, allow_files=True)

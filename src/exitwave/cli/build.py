@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from exitwave.cli.console import console
+from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 if TYPE_CHECKING:
     from exitwave.structure import Structure
@@ -28,10 +29,8 @@ def command(
     seed: int | None = typer.Option(None, help="Instead of the recipe's; 0 where the file says none."),
     picture: Path | None = typer.Option(None, help="The picture (PNG, PDF, SVG); else a PNG beside the output."),
     no_picture: bool = typer.Option(False, "--no-picture", help="Write no picture."),
-    allow_code: bool = typer.Option(False, help="Let the file name code of your own: only if you trust it."),
-    allow_files: bool = typer.Option(
-        False, help="Let the file name files of atoms outside of its folder: only if you trust it."
-    ),
+    allow_code: bool = ALLOW_CODE,
+    allow_files: bool = ALLOW_FILES,
 ) -> None:
     """Build a structure and write its atoms in any format that ASE knows, with a picture of them."""
     from exitwave.core import counted

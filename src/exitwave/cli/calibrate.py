@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from exitwave.cli.console import console, error_console, progress_bars
+from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 __all__ = ["command"]
 
@@ -25,6 +26,8 @@ def command(
     pixel_size: float | None = typer.Option(None, help="Pixel size in Å, where the files have none or a wrong one."),
     workers: int = typer.Option(1, min=1, help="Processes."),
     device: str | None = typer.Option(None, help="cpu, cuda, …"),
+    allow_code: bool = ALLOW_CODE,
+    allow_files: bool = ALLOW_FILES,
 ) -> None:
     """Estimate dose, focus, camera and film from unlabelled micrographs and write the recipe that matches them."""
     from exitwave.dataset import Recipe
@@ -32,7 +35,7 @@ def command(
     from exitwave.micrographs.calibration import calibrate
     from exitwave.micrographs.calibration.spacings import telling
 
-    prior = Recipe.read(recipe)
+    prior = Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files)
     micrographs, failures = read_all(files, pixel_size=pixel_size, without=output)
     with progress_bars() as report:
         result = calibrate(

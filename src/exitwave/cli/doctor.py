@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from exitwave.cli.console import console
+from exitwave.cli.trust import ALLOW_CODE
 
 __all__ = ["command"]
 
@@ -28,7 +29,7 @@ def command(
         1e-6,
         help="Probability that a sound data set fails any of the statistical checks: draws, orientations, positions.",
     ),
-    allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
+    allow_code: bool = ALLOW_CODE,
 ) -> None:
     """Check a data set as files, as physics and as statistics; ends with code 1 if something is wrong."""
     from exitwave.dataset import Dataset, doctor

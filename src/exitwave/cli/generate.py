@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from exitwave.cli.console import console, error_console, progress_bars
+from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 if TYPE_CHECKING:
     from exitwave.dataset import Recipe
@@ -29,10 +30,8 @@ def command(
     device: str | None = typer.Option(None, help="Device for scattering and imaging, such as cuda."),
     scheduler: str | None = typer.Option(None, help="Address of a Dask scheduler whose workers share the folder."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, say what would be made, make nothing."),
-    allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
-    allow_files: bool = typer.Option(
-        False, help="Let the recipe name files of atoms outside of its folder: only if you trust it."
-    ),
+    allow_code: bool = ALLOW_CODE,
+    allow_files: bool = ALLOW_FILES,
 ) -> None:
     """Generate a data set: structures, exit waves, images and labels, shard by shard.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from exitwave.cli.console import console
+from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 __all__ = ["command"]
 
@@ -15,10 +16,8 @@ def command(
     workers: int | None = typer.Option(None, min=1, help="Processes that will share the work; one per core."),
     device: str | None = typer.Option(None, help="Device for scattering and imaging, such as cuda."),
     samples: int = typer.Option(4, min=1, help="Structures to time; more are more exact."),
-    allow_code: bool = typer.Option(False, help="Let the recipe import a structure family: only if you trust it."),
-    allow_files: bool = typer.Option(
-        False, help="Let the recipe name files of atoms outside of its folder: only if you trust it."
-    ),
+    allow_code: bool = ALLOW_CODE,
+    allow_files: bool = ALLOW_FILES,
 ) -> None:
     """Tell time, memory and disk of a data set, from timing a few of its structures; nothing is kept."""
     from exitwave.cli.generate import with_count

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from exitwave.cli.console import console, progress_bars
+from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 __all__ = ["command"]
 
@@ -38,9 +39,11 @@ def command(
     device: str | None = typer.Option(None, help="cpu, cuda, …; a GPU if there is one."),
     devices: int = typer.Option(1, min=1, help="Number of GPUs (or, on the CPU, processes) that share every step."),
     precision: str | None = typer.Option(None, help="32, or on a GPU bf16-mixed or 16-mixed."),
+    allow_code: bool = ALLOW_CODE,
+    allow_files: bool = ALLOW_FILES,
 ) -> None:
     """Train a segmentation network; interrupted and run again, it goes on from its last checkpoint."""
-    from exitwave.dataset import Dataset
+    from exitwave.dataset import Dataset, Recipe
     from exitwave.learning import Network, Training, train
 
     fields: dict[str, Any] = {} if spec is None else Training.read(spec).model_dump(mode="json", exclude_unset=True)
@@ -56,6 +59,8 @@ def command(
     data: Any = dataset
     if dataset.is_dir():
         data = Dataset(dataset) if where is None else Dataset(dataset).where(where)
+    else:
+        data = Recipe.read(dataset, allow_code=allow_code, allow_files=allow_files)
     first = None if start is None else Network.load(start)
     for number in seed:
         place = output if len(seed) == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
