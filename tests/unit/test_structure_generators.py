@@ -152,6 +152,7 @@ def test_a_moved_film_is_the_same_film():
         (lambda: Crystal.from_spacegroup(999, [4, 4, 4, 90, 90, 90], ["Au"], [[0, 0, 0]]), "1 to 230"),
         (lambda: Crystal.from_pymatgen("x"), "it is a pymatgen.core.Structure"),
         (lambda: Crystal("Au").normal((1, 1, -2, 0)), "no hexagonal cell"),
+        (lambda: Crystal("CdSe").normal(("a", 0, 0, 1)), "three finite numbers"),
         (lambda: Crystal("CdSe").normal((0, 1, 0, 1)), "is -h - k, here -1"),
         (lambda: Crystal("CdSe").normal((0, 1)), "three finite numbers"),
         (lambda: Crystal("Au").rotated(np.diag([1, 1, -1])), "no rotation"),

@@ -162,6 +162,8 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     """
     whole = particles[~particles["touches_border"].astype(bool)] if len(particles) else particles
     told = whole["image"].nunique() if len(whole) else 0
+    if told == 0:
+        return "there are no whole particles, and so no intervals"
     if told == 1:
         return "intervals are of the particles of one image, and how images differ is not in them"
     if told < FEWEST:

@@ -111,9 +111,9 @@ class Material:
 
     @cached_property
     def cubic(self) -> bool:
-        """Whether the axes of the cell have one length and stand at right angles, to 1e-4 of its square."""
+        """Whether the axes of the cell have one length and stand at right angles, to 1e-3 of it."""
         square = float(self.lattice[0] @ self.lattice[0])
-        return bool(np.allclose(self.lattice @ self.lattice.T, square * np.eye(3), atol=1e-4 * square))
+        return bool(np.allclose(self.lattice @ self.lattice.T, square * np.eye(3), atol=2e-3 * square, rtol=0))
 
     @cached_property
     def hexagonal(self) -> bool:
@@ -299,12 +299,13 @@ def plane_indices(crystal: Material, plane: ArrayLike, noun: str = "plane") -> A
             f"{noun} is {plane!r}, which has four indices, and {crystal.name or 'the crystal'} no hexagonal cell;"
             " give three, (h, k, l)."
         )
-    h, k, i, m = (np.asarray(plane)).tolist()
+    first, second, third, last = np.asarray(plane, dtype=object)
+    h, k, i = vector3((first, second, third), noun).tolist()
     if abs(h + k + i) > 1e-9:
         raise StructureError(
             f"{noun} is {plane!r}; the third of four indices (h, k, i, l) is -h - k, here {-h - k:g}."
         )
-    return vector3((h, k, m), noun)
+    return vector3((h, k, last), noun)
 
 
 def amorphous_composition(name: str) -> dict[int, float]:
