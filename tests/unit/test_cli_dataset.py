@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from exitwave.cli.app import app
-from exitwave.core import DatasetError
+from exitwave.core import DatasetError, ExitwaveError, SpecError
 from exitwave.dataset import Dataset
 from exitwave.dataset import work as work_module
 from exitwave.dataset.formats import formats
@@ -70,9 +70,26 @@ def test_a_few_structures_of_a_recipe_are_its_first(made: Path) -> None:
     few, whole = Dataset(made / "few"), Dataset(made / "data")
     assert len(few) == 2
     assert np.array_equal(few.images(), whole.images()[:2])
-    assert "1 structure, 2 images" in exitwave(
-        "plan", made / "recipe.yaml", "--count", 1, "--samples", 1, "--workers", 1
-    )
+    plan = exitwave("plan", made / "recipe.yaml", "--count", 1, "--samples", 1, "--workers", 1)
+    assert "1 structure, 2 images" in plan
+    assert "from one structure" in plan
+    assert "±" not in plan
+
+
+def test_a_recipe_that_was_edited_is_not_written_over(tmp_path: Path) -> None:
+    place = tmp_path / "mine.yaml"
+    exitwave("recipe", "demo", "-o", place)
+    exitwave("recipe", "demo", "-o", place)
+    place.write_text(place.read_text() + "# mine\n")
+    with pytest.raises(SpecError, match="there already"):
+        exitwave("recipe", "demo", "-o", place)
+    assert place.read_text().endswith("# mine\n")
+
+
+def test_files_are_what_their_endings_say(tmp_path: Path) -> None:
+    for said in (["-o", tmp_path / "a.png"], ["--wave", tmp_path / "a.hdr"]):
+        with pytest.raises(ExitwaveError, match="is kept in a ."):
+            exitwave("simulate", "nothing.xyz", "--seed", 1, *said)
 
 
 def test_commands_are_told_in_whole_sentences() -> None:

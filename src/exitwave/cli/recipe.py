@@ -21,6 +21,7 @@ def command(
     """Show a shipped recipe as a start for your own, or the JSON schema that lets an editor check and complete it."""
     import json
 
+    from exitwave.core import SpecError
     from exitwave.core.files import write_whole
     from exitwave.dataset import recipe_schema, shipped_recipes
     from exitwave.dataset.recipe import shipped_text
@@ -36,6 +37,8 @@ def command(
     if output is None:
         print(text, end="")
     else:
+        if not schema and output.exists() and output.read_bytes() != text.encode():
+            raise SpecError(f"{output} is there already, and may have your changes in it; give a new name.")
         write_whole(output, text.encode())
         console.print(f"Wrote [bold]{output}[/].")
 

@@ -36,11 +36,16 @@ def command(
     dose: float = typer.Option(400.0, help="Dose, e/Å²."),
 ) -> None:
     """Scatter electrons through a structure and form one noisy image of it."""
-    from exitwave.core import Stream
+    from exitwave.core import SpecError, Stream
     from exitwave.imaging import image
     from exitwave.micrographs import write_tiff
     from exitwave.scattering import scatter
+    from exitwave.scattering.files import check_ending
 
+    if output.suffix.lower() not in (".tif", ".tiff"):
+        raise SpecError(f"--output is {output}; an image with its pixel size is kept in a .tif file.")
+    if wave is not None:
+        check_ending(wave)  # before anything is computed
     stream = Stream(seed)
     said: dict[str, Any] = {} if configurations is None else {"configurations": configurations}
     scattered = scatter(

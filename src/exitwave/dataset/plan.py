@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,7 @@ class Plan:
     seconds
         Time of one worker for one structure with all its images, by stage; of "film", its share of films.
     spread
-        Relative standard error of the sum, from the structures that were timed.
+        Relative standard error of the sum, from the structures that were timed; NaN if it was one.
     workers
         Processes that share the work.
     start_seconds
@@ -106,10 +107,11 @@ class Plan:
     def __str__(self) -> str:
         stages = ", ".join(f"{name} {spent:.2g} s" for name, spent in self.seconds.items())
         shared = f" on {counted(self.films, 'film')}" if self.films else ""
+        sure = "from one structure" if math.isnan(self.spread) else f"± {100 * self.spread:.0f} %"
         lines = [
             f"{counted(self.structures, 'structure')}{shared}, {counted(self.images, 'image')} of {self.shape[0]} × "
             f"{self.shape[1]} px, {counted(self.shards, 'shard')}",
-            f"per structure on one core: {sum(self.seconds.values()):.3g} s ({stages}), ± {100 * self.spread:.0f} %",
+            f"per structure on one core: {sum(self.seconds.values()):.3g} s ({stages}), {sure}",
             f"time with {counted(self.workers, 'worker')}: {duration(self.total_seconds)}",
             f"disk: {size(self.disk_bytes)}; memory per worker beyond the program's own: {size(self.memory)}",
         ]
@@ -195,7 +197,7 @@ def plan(recipe: Recipe, *, workers: int = 1, device: str | None = None, samples
     share = times_made(recipe, 1 if fed else crew) / count
     times = [item | ({"film": item["film"] * share} if "film" in item else {}) for item in times]
     totals = np.array([sum(item.values()) for item in times])
-    spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else 0.0
+    spread = float(totals.std(ddof=1) / np.sqrt(len(totals)) / totals.mean()) if len(totals) > 1 else math.nan
     stored, in_memory = (int(np.mean([item[k] for item in sizes])) for k in (0, 1))
     return Plan(
         structures=count,

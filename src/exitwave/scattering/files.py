@@ -11,7 +11,7 @@ import numpy as np
 from exitwave.core import ScatteringError
 from exitwave.core.files import write_whole
 
-__all__ = ["read", "write"]
+__all__ = ["check_ending", "read", "write"]
 
 _Arrays = dict[str, np.ndarray[Any, Any]]
 _HDF5 = (".h5", ".hdf5")
@@ -19,7 +19,7 @@ _HDF5 = (".h5", ".hdf5")
 
 def write(arrays: _Arrays, texts: dict[str, str], path: Path) -> Path:
     """Write arrays and texts to ``path``, whole or not at all, and return it."""
-    _check(path)
+    check_ending(path)
 
     def writer(new: Path) -> None:
         if path.suffix in _HDF5:
@@ -41,7 +41,7 @@ def write(arrays: _Arrays, texts: dict[str, str], path: Path) -> Path:
 
 def read(path: Path) -> tuple[_Arrays, dict[str, str]]:
     """Return the arrays and texts of a file that ``write`` wrote."""
-    _check(path)
+    check_ending(path)
     if not path.is_file():
         raise ScatteringError(f"there is no file {path}; give the path of a saved wave.")
     try:
@@ -63,6 +63,7 @@ def read(path: Path) -> tuple[_Arrays, dict[str, str]]:
     return arrays, texts
 
 
-def _check(path: Path) -> None:
+def check_ending(path: Path) -> None:
+    """Refuse a file whose ending is none of those in which waves are kept."""
     if path.suffix not in (".npz", *_HDF5):
         raise ScatteringError(f"path is {path}; a wave is kept in a .npz, .h5 or .hdf5 file.")
