@@ -88,7 +88,7 @@ def test_a_recipe_that_was_edited_is_not_written_over(tmp_path: Path) -> None:
 
 def test_files_are_what_their_endings_say(tmp_path: Path) -> None:
     for said in (["-o", tmp_path / "a.png"], ["--wave", tmp_path / "a.hdr"]):
-        with pytest.raises(ExitwaveError, match="is kept in a ."):
+        with pytest.raises(ExitwaveError, match=r"is kept in a \."):
             exitwave("simulate", "nothing.xyz", "--seed", 1, *said)
 
 
