@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shlex
 import subprocess
 import sys
 import warnings
@@ -67,7 +68,7 @@ def test_from_recipe_to_particles(made):
         (["--rule", "foo"], "rule is foo, but the shipped micrographs are no data set"),
         (["data", "--rule", "foo"], "rule is foo, but data has the labels phase"),
     ):
-        assert sentence in exitwave("evaluate", "net.safetensors", *arguments, code=1, cwd=made)
+        assert sentence in exitwave("evaluate", "net.safetensors", *arguments, code=2, cwd=made)
     assert len((made / "scores.csv").read_text().splitlines()) == 11
     np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
     (made / "bad.dm4").write_bytes(b"no micrograph")
@@ -86,6 +87,35 @@ def test_from_recipe_to_particles(made):
     )
     assert "bad.dm4" in text
     assert (made / "out" / "particles.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("segment image.npy -n net.safetensors --threshold 1.5", "threshold is 1.5"),
+        ("segment image.npy -n net.safetensors --outline -1", "outline is -1"),
+        ("segment image.npy -n net.safetensors --minimum-area -1", "minimum_area is -1"),
+        ("segment image.npy -n net.safetensors --neck -1", "neck is -1"),
+        ("segment image.npy -n net.safetensors --symmetries 3", "symmetries is 3"),
+        ("segment image.npy -n net.safetensors --extra imagej2", "imagej2 is no kind of output"),
+        ("segment image.npy -n net.safetensors --device gpu", "gpu"),
+        ("segment image.npy -n nonet", "nonet"),
+        ("segment nothere.npy -n net.safetensors", "nothere.npy does not exist"),
+        ("segment net.safetensors", "is a network"),
+        ('train data --seed 1 --where "dose >"', "dose >"),
+        ("doctor nothere", "nothere is no data set"),
+        ("simulate nope.xyz --seed 1", "nope.xyz"),
+        ("build recipe.yaml -o s3.foo", "s3.foo"),
+        ("export data out -f coco --rule phse", "phse"),
+    ],
+)
+def test_what_is_refused_ends_with_code_2_and_writes_nothing(made, line, sentence):
+    np.save(made / "image.npy", np.random.default_rng(1).poisson(40, (96, 128)).astype(np.float32))
+    before = set(made.iterdir())
+    text = exitwave(*shlex.split(line), code=2, cwd=made)
+    assert sentence in text
+    assert len(text.strip().splitlines()) == 1
+    assert set(made.iterdir()) == before
 
 
 def test_a_study_of_two_networks(made):
@@ -189,4 +219,4 @@ def test_options_are_checked(tmp_path):
     assert "nowhere" in text
     assert not (tmp_path / "exitwave-demo").exists()
     assert "neither a YAML file nor" in exitwave("generate", "nope", "data", code=2, cwd=tmp_path)
-    assert "is not there" in exitwave("evaluate", "nope.safetensors", code=1, cwd=tmp_path)
+    assert "is not there" in exitwave("evaluate", "nope.safetensors", code=2, cwd=tmp_path)

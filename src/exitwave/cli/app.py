@@ -29,7 +29,7 @@ from exitwave.cli import (
     train,
 )
 from exitwave.cli.console import console, error_console
-from exitwave.core import ExitwaveError, SpecError
+from exitwave.core import ExitwaveError
 
 __all__ = ["app", "main"]
 
@@ -43,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+_STOPPED = 2  # as typer ends at an option that it does not know
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
 _DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
 for module in (demo, build, simulate, *_DATA, train, evaluate, study, calibrate, adapt, segment):
@@ -65,7 +66,10 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; every error that is not a bug is one sentence, and the exit code says so."""
+    """Run the command line; an error that is not a bug is one sentence and code 2.
+
+    Commands that come to their end end with code 1 where something that they were given failed or is wrong.
+    """
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warned
@@ -74,16 +78,13 @@ def main() -> None:
         if end.code == _INTERRUPTED:
             error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
         raise
-    except SpecError as error:
-        error_console.print(f"[bold]exitwave:[/] {_plain(error)}", soft_wrap=True)
-        sys.exit(2)
     except ExitwaveError as error:
         error_console.print(f"[bold]exitwave:[/] {_plain(error)}", soft_wrap=True)
-        sys.exit(1)
+        sys.exit(_STOPPED)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.", soft_wrap=True)
-        sys.exit(1)
+        sys.exit(_STOPPED)
 
 
 def _warned(

@@ -59,3 +59,5 @@ def command(
         )
         console.print(f"{name}: particle F1 {values}", soft_wrap=True)
     console.print(f"\nWrote [bold]{result.report}[/]: open it in a browser.")
+    if result.failures:
+        raise typer.Exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from exitwave.cli.console import console, progress_bars
+from exitwave.cli.console import console, error_console, progress_bars
 
 __all__ = ["command"]
 
@@ -30,5 +30,7 @@ def command(
     console.print(
         f"Wrote [bold]{output}[/]: {counted(len(data), 'image')} of {counted(len(data.structures), 'structure')}."
     )
+    for failure in data.failures:
+        error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)
     if data.failures:
         raise typer.Exit(1)
