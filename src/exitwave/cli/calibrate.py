@@ -33,9 +33,10 @@ def command(
     from exitwave.dataset import Recipe
     from exitwave.micrographs import read_all
     from exitwave.micrographs.calibration import calibrate
-    from exitwave.micrographs.calibration.spacings import telling
+    from exitwave.micrographs.calibration.spacings import checked_crystals, telling
 
     prior = Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files)
+    checked_crystals(material)  # before all files are read
     micrographs, failures = read_all(files, pixel_size=pixel_size, without=output)
     with progress_bars() as report:
         result = calibrate(

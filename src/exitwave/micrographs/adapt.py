@@ -13,6 +13,7 @@ from exitwave.dataset import Recipe, generate
 from exitwave.learning import Network, Training, train
 from exitwave.micrographs.batch import Batch, segment_folder
 from exitwave.micrographs.calibration import Calibration, calibrate
+from exitwave.micrographs.calibration.spacings import checked_crystals
 from exitwave.micrographs.finding import find_micrographs, read_all
 
 __all__ = ["Adapted", "adapt"]
@@ -101,7 +102,7 @@ def adapt(
 
     Raises
     ------
-    MicrographError
+    MicrographError, StructureError
         If no micrograph can be read, or as :func:`~exitwave.micrographs.calibration.calibrate`.
     DatasetError
         If a folder holds something else, is in use by another run, or cannot be written.
@@ -117,6 +118,7 @@ def adapt(
     Traceback (most recent call last):
     exitwave.core.errors.MicrographError: there are no micrographs in an empty list; known endings are ...
     """
+    checked_crystals(materials)  # before all files are read
     home = Path(folder)
     files = [file for file in find_micrographs(sources) if home.resolve() not in file.resolve().parents]
     micrographs, failures = read_all(files, pixel_size=pixel_size)

@@ -93,6 +93,8 @@ def calibrate(
     MicrographError
         If there are no micrographs, one has no pixel size, all fields are too small (single small ones are left
         out), a number is impossible, or the recipe draws nothing.
+    StructureError
+        If one of the materials is no known crystal.
 
     Source
     ------
@@ -114,6 +116,7 @@ def calibrate(
     for name, given, least in (("structures", structures, 8), ("images", images, 1), ("rounds", rounds, 1)):
         if given < least:
             raise MicrographError(f"{name} is {given}; calibration needs {least} or more.")
+    candidates = spacings.checked_crystals(materials)
     found = parameters(recipe)
     if not found:
         raise MicrographError(
@@ -142,7 +145,7 @@ def calibrate(
             assert new_seen is not None
             seen = new_seen
         intervals = _intervals(home, look, seen, real, ends, stream / "regression" / turn)
-    peaks = spacings.peaks_of(kept, list(materials) or spacings.crystals(recipe))
+    peaks = spacings.peaks_of(kept, candidates or spacings.crystals(recipe))
     estimates = _table(kept, found, intervals)
     width = np.median(intervals[:, 2] - intervals[:, 0], axis=0)
     told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < TOLD}
@@ -154,7 +157,7 @@ def calibrate(
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
     notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
-    names = list(materials) or spacings.crystals(calibrated)
+    names = candidates or spacings.crystals(calibrated)
     fits = measure.fitted_rings(kept, lens)
     result = Calibration(
         calibrated,

@@ -14,11 +14,12 @@ from exitwave.core.errors import ExitwaveError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
+from exitwave.structure.materials import material
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["crystals", "measured_spacings", "peaks_of", "pixel_note", "telling", "with_material"]
+__all__ = ["checked_crystals", "crystals", "measured_spacings", "peaks_of", "pixel_note", "telling", "with_material"]
 
 _Array = NDArray[np.float64]
 
@@ -57,6 +58,24 @@ def crystals(recipe: Recipe) -> list[str]:
 
     walk(recipe.structures.spec.to_dict())
     return names
+
+
+def checked_crystals(names: Sequence[str]) -> list[str]:
+    """Return the names, if each is one of a known crystal.
+
+    Raises
+    ------
+    StructureError
+        If one is not.
+
+    Examples
+    --------
+    >>> checked_crystals(["Au", "CdSe"])
+    ['Au', 'CdSe']
+    """
+    for name in names:
+        material(name)
+    return list(names)
 
 
 def peaks_of(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> pd.DataFrame:
