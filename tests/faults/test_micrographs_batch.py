@@ -195,7 +195,7 @@ def test_sources(night: Path, tmp_path: Path) -> None:
     with pytest.raises(MicrographError, match="does not exist"):
         find_micrographs([tmp_path / "nowhere"])
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(MicrographError, match="cannot be written"):
+    with pytest.raises(MicrographError, match="file is a file; the results need a folder"):
         segment_folder(night, Dark(), tmp_path / "file", seed=1, pixel_size=1.0)
 
 

@@ -243,7 +243,7 @@ def test_a_mask_is_put_on_the_pixels_of_its_image(tmp_path: Path) -> None:
                           ("hspy", lambda path: writer(str(path), mask))):  # fmt: skip
         file = tmp_path / f"image_mask.{ending}"
         write(file)
-        with pytest.warns(CalibrationWarning, match="image has pixels"):
+        with pytest.warns(CalibrationWarning, match=r"image\.hspy has pixels"):
             [pair] = labelled_pairs(tmp_path)
         assert pair.micrograph.shape == (64, 240)
         assert pair.mask is not None
@@ -287,7 +287,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 def test_colour_is_told(tmp_path: Path) -> None:
     Image.fromarray(np.dstack([IMAGE.astype(np.uint8), np.zeros((48, 64, 2), np.uint8)])).save(tmp_path / "red.png")
-    with pytest.warns(CalibrationWarning, match="red is a colour picture"):
+    with pytest.warns(CalibrationWarning, match=r"red\.png is a colour picture"):
         image = read(tmp_path / "red.png")
     np.testing.assert_allclose(image.array, IMAGE.astype(np.uint8) / 3, rtol=1e-6)
 

@@ -23,6 +23,8 @@ def labelled_images(
     if rule is not None and not dataset:
         where = "the shipped micrographs are" if path is None else f"{path} is"
         raise TrainingError(f"rule is {rule}, but {where} no data set, which alone has several; leave it out.")
+    if pixel_size is not None and dataset:
+        raise TrainingError(f"pixel_size is {pixel_size}, but {path} is a data set, which tells it; leave it out.")
     if path is not None and path.suffix in {".h5", ".hdf5"}:
         from exitwave.learning import benchmark_pairs
 

@@ -16,7 +16,28 @@ from exitwave.core import MicrographError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Micrograph", "PowerSpectrum"]
+__all__ = ["Micrograph", "PowerSpectrum", "checked_pixel_size"]
+
+
+def checked_pixel_size(pixel_size: float | None) -> float | None:
+    """Return a pixel size in Å/px, if it is a number above 0 or None.
+
+    Raises
+    ------
+    MicrographError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> checked_pixel_size(0.2)
+    0.2
+    """
+    if pixel_size is None:
+        return None
+    number = isinstance(pixel_size, int | float | np.number) and not isinstance(pixel_size, bool)
+    if not (number and 0 < pixel_size < float("inf")):
+        raise MicrographError(f"pixel_size is {pixel_size!r}; a pixel size is a number above 0 in Å/px, such as 0.2.")
+    return float(pixel_size)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core import TrainingError
+from exitwave.imaging.micrograph import checked_pixel_size
 
 __all__ = ["BENCHMARKS", "Benchmark", "benchmark_pairs"]
 
@@ -91,6 +92,8 @@ def benchmark_pairs(
     ------
     TrainingError
         If the file is not there or has another layout.
+    MicrographError
+        If ``pixel_size`` is not above 0.
 
     Examples
     --------
@@ -105,7 +108,9 @@ def benchmark_pairs(
     import h5py
 
     path = Path(path)
-    size = pixel_size or next((item.pixel_size for item in BENCHMARKS.values() if item.file == path.name), None)
+    size = checked_pixel_size(pixel_size) or next(
+        (item.pixel_size for item in BENCHMARKS.values() if item.file == path.name), None
+    )
     if size is None:
         raise TrainingError(f"the pixel size of {path.name} is not known; give pixel_size in Å.")
     if not path.is_file():

@@ -16,7 +16,7 @@ from exitwave.core.files import write_whole
 from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
 from exitwave.core.words import counted
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.exports import EXTRAS
 from exitwave.micrographs.finding import find_micrographs, frames_of
@@ -153,7 +153,10 @@ def segment_folder(
     Batch(results: 1 particle on 1 image)
     """
     check_options(**options)
+    pixel_size = checked_pixel_size(pixel_size)
     target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise MicrographError(f"{target} is a file; the results need a folder, so give another name.")
     files = [f for f in find_micrographs(sources) if target.resolve() not in f.resolve().parents]
     if not files:
         raise MicrographError(f"all micrographs given lie in {target}, where the results go; choose another folder.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.files import mask_on, mask_values, read
 from exitwave.micrographs.formats import EXTENSIONS
 
@@ -83,7 +83,8 @@ def labelled_pairs(
     Raises
     ------
     MicrographError
-        If the folder or a file in it cannot be read, or a mask does not fit its image.
+        If the folder or a file in it cannot be read, a mask does not fit its image, or ``pixel_size`` is not above
+        0.
 
     Examples
     --------
@@ -91,6 +92,7 @@ def labelled_pairs(
     >>> micrograph.array.shape, micrograph.pixel_size, mask.dtype
     ((512, 512), 0.58, dtype('bool'))
     """
+    pixel_size = checked_pixel_size(pixel_size)
     place = _SHIPPED if folder is None else Path(folder)
     for row in _rows(place) if (place / "index.csv").exists() else _by_name(place):
         if labelled_only and not row.get("mask"):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.formats import Axis, Signal, damaged, load_signals, quiet_readers
 
 __all__ = ["CalibrationWarning", "frames", "read"]
@@ -94,7 +94,7 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
             if len(pictures) > 1
             else f"frame is {frame!r}; {path.name} holds one image, which is frame 0."
         )
-    return _micrograph(path, pictures, int(frame), _checked(pixel_size))
+    return _micrograph(path, pictures, int(frame), checked_pixel_size(pixel_size))
 
 
 def frames(path: str | Path, *, pixel_size: float | None = None, most: int | None = None) -> Iterator[Micrograph]:
@@ -121,7 +121,7 @@ def frames(path: str | Path, *, pixel_size: float | None = None, most: int | Non
     ['movie-0', 'movie-1', 'movie-2']
     """
     path = Path(path)
-    size = _checked(pixel_size)
+    size = checked_pixel_size(pixel_size)
     pictures = _pictures(path)
     chosen: Sequence[int] = range(len(pictures))
     if most is not None and len(pictures) > most:
@@ -135,7 +135,7 @@ def mask_values(path: Path) -> NDArray[np.float32]:
     pictures = _pictures(path)
     if len(pictures) > 1:
         raise MicrographError(f"{path.name} holds {len(pictures)} images; a mask is one.")
-    return _grey(_take(path, *pictures[0]), path.stem)
+    return _grey(_take(path, *pictures[0]), path.name)
 
 
 def mask_on(path: Path, image: Micrograph) -> NDArray[np.float32]:
@@ -157,16 +157,6 @@ def nearest(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(shape, array.shape, strict=True)
     )
     return array[np.ix_(rows, columns)]
-
-
-def _checked(pixel_size: float | None) -> float | None:
-    if pixel_size is None:
-        return None
-    if isinstance(pixel_size, bool) or not isinstance(pixel_size, int | float | np.number):
-        raise MicrographError(f"pixel_size is {pixel_size!r}; a pixel size is a number above 0 in Å/px, such as 0.2.")
-    if not (math.isfinite(pixel_size) and pixel_size > 0):
-        raise MicrographError(f"pixel_size is {pixel_size}; a pixel size is a number above 0 in Å/px, such as 0.2.")
-    return float(pixel_size)
 
 
 def _pictures(path: Path) -> list[tuple[Signal, tuple[int, ...]]]:
@@ -228,7 +218,8 @@ def _micrograph(
     signal, place = pictures[frame]
     name = path.stem if len(pictures) == 1 else f"{path.stem}-{frame}"
     spatial = [axis for axis in signal.axes if axis.image]
-    array = _grey(_take(path, signal, place), name)
+    told = path.name if len(pictures) == 1 else f"{path.name}, frame {frame},"  # in warnings
+    array = _grey(_take(path, signal, place), told)
     sizes = _length(spatial[0]), _length(spatial[1])
     metadata: dict[str, Any] = {
         "file": path.name,
@@ -238,7 +229,7 @@ def _micrograph(
         "calibration": [{"name": a.name, "scale": a.scale, "units": a.units} for a in spatial[:2]],
         "original": signal.metadata,
     }
-    square, size, own = _square_pixels(array, sizes, override, name)
+    square, size, own = _square_pixels(array, sizes, override, told)
     if square.shape != array.shape:
         metadata |= {"shape": array.shape, "pixel_sizes": own}
     return Micrograph(array=square, pixel_size=size, metadata=metadata, name=name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.clean import fill_missing
 from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.files import frames
@@ -103,7 +103,7 @@ def read_all(
     Raises
     ------
     MicrographError
-        If not one can be read.
+        If not one can be read, or ``pixel_size`` is not above 0.
 
     Examples
     --------
@@ -115,6 +115,7 @@ def read_all(
     >>> [image.name for image in micrographs], [Path(file).name for file in failures]
     (['one'], ['torn.tif'])
     """
+    pixel_size = checked_pixel_size(pixel_size)
     target = None if without is None else without.resolve()
     files = [file for file in find_micrographs(sources) if target is None or target not in file.resolve().parents]
     listed = listed_pixel_sizes(files)
