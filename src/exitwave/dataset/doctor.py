@@ -94,7 +94,7 @@ def doctor(
     Raises
     ------
     DatasetError
-        If the folder is no data set, or ``false_alarm`` no probability.
+        If a folder is no data set, or ``false_alarm`` no probability.
 
     Examples
     --------
@@ -118,7 +118,8 @@ def doctor(
     if not 0 < false_alarm < 1:
         raise DatasetError(f"false_alarm is {false_alarm:g}; it is a probability between 0 and 1, such as 1e-6.")
     where = Path(folder)
-    Store(where)  # refuses what is no data set
+    for place in (where, *others, *parents):
+        Store(place)  # refuses what is no data set
     verdicts = list(_files(where, allow_code))
     if repair and not all(verdict.passed for verdict in verdicts):
         mend(where, [Path(parent) for parent in parents], allow_code=allow_code)
