@@ -44,6 +44,7 @@ def command(
 ) -> None:
     """Train a segmentation network; interrupted and run again, it goes on from its last checkpoint."""
     from exitwave.dataset import Dataset, Recipe
+    from exitwave.dataset.recipe import shipped_recipes, unknown_recipe
     from exitwave.learning import Network, Training, train
 
     fields: dict[str, Any] = {} if spec is None else Training.read(spec).model_dump(mode="json", exclude_unset=True)
@@ -59,6 +60,8 @@ def command(
     data: Any = dataset
     if dataset.is_dir():
         data = Dataset(dataset) if where is None else Dataset(dataset).where(where)
+    elif not dataset.is_file() and str(dataset) not in shipped_recipes():
+        raise unknown_recipe(str(dataset), "the folder of a data set")
     else:
         data = Recipe.read(dataset, allow_code=allow_code, allow_files=allow_files)
     first = None if start is None else Network.load(start)

@@ -89,10 +89,11 @@ def cannot_write(path: Path, cause: OSError, error: type[ExitwaveError] = Datase
     >>> print(cannot_write(Path("a.h5"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     a.h5 cannot be written: the disk is full; free some space and run the same again, what is committed is kept.
     """
+    again = "and run the same again, what is committed is kept"  # where that would go on
     reasons = {
-        errno.ENOSPC: "the disk is full; free some space",
-        errno.EDQUOT: "the disk quota is used up; free some space",
-        errno.EFBIG: "the file would be larger than allowed here; raise the limit",
+        errno.ENOSPC: f"the disk is full; free some space {again}",
+        errno.EDQUOT: f"the disk quota is used up; free some space {again}",
+        errno.EFBIG: f"the file would be larger than allowed here; raise the limit {again}",
         errno.EROFS: "the file system is read-only; choose another folder",
         errno.EACCES: "permission is denied; choose another folder or change its permissions",
         errno.EPERM: "permission is denied; choose another folder or change its permissions",
@@ -101,8 +102,8 @@ def cannot_write(path: Path, cause: OSError, error: type[ExitwaveError] = Datase
         errno.ENOENT: "its folder is not there; make it",
         errno.EISDIR: "there is a folder of that name; choose another name",
     }
-    reason = reasons.get(cause.errno or 0, f"{cause.strerror or cause}; mend that")
-    return error(f"{path} cannot be written: {reason} and run the same again, what is committed is kept.")
+    reason = reasons.get(cause.errno or 0, f"{cause.strerror or cause}; mend that {again}")
+    return error(f"{path} cannot be written: {reason}.")
 
 
 def _remove(path: Path) -> None:

@@ -280,6 +280,21 @@ def shipped_recipes() -> tuple[str, ...]:
     return tuple(sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml")))
 
 
+def unknown_recipe(name: str, *others: str) -> SpecError:
+    """Return the error that says that ``name`` is no recipe, nor what else it might have been.
+
+    Examples
+    --------
+    >>> print(unknown_recipe("gold-on-carbn", "the folder of a data set"))
+    gold-on-carbn is neither the folder of a data set nor a YAML file nor ...; did you mean gold-on-carbon?
+    """
+    names = shipped_recipes()
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(names)}."
+    kinds = " nor ".join((*others, "a YAML file", "the name of a shipped recipe"))
+    return SpecError(f"{name} is neither {kinds}; {hint}")
+
+
 def shipped_text(name: str) -> str:
     """Return a shipped recipe as it was written, comments included.
 
@@ -290,9 +305,7 @@ def shipped_text(name: str) -> str:
     """
     names = shipped_recipes()
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"shipped are {', '.join(names)}."
-        raise SpecError(f"{name} is neither a YAML file nor the name of a shipped recipe; {hint}")
+        raise unknown_recipe(name)
     return (resources.files("exitwave.dataset") / "recipes" / f"{name}.yaml").read_text("utf-8")
 
 
