@@ -76,7 +76,12 @@ def test_mistakes_are_told_in_one_sentence(folder):
         ("family: agglomerates\nparticles: {radius: -1}\n", "particles.radius is -1"),
         ("family: mine:Family\n", "--allow-code"),
         ("prefab: octahedrn\n", "did you mean octahedron?"),
-        ("prefab: cube\nsize: 3\n", "it takes"),
+        (
+            "prefab: cube\nsize: 3\n",
+            "size is not a known key of prefab cube; it needs crystal, radius and also takes",
+        ),
+        ("prefab: cube\ncrystal: Au\nradus: 9\n", "radus is not a known key of prefab cube; did you mean radius?"),
+        ("prefab: decahedron\nedge: 3\n", "prefab decahedron lacks metal; it needs metal, edge and also takes"),
     ):
         (folder / "wrong.yaml").write_text(text)
         assert words in build("wrong.yaml", code=2).replace("\n", " ")

@@ -12,6 +12,8 @@ from exitwave.cli.console import console
 from exitwave.cli.trust import ALLOW_CODE, ALLOW_FILES
 
 if TYPE_CHECKING:
+    from inspect import Parameter
+
     from exitwave.structure import Structure
 
 __all__ = ["command"]
@@ -115,14 +117,30 @@ def _prefab(data: Mapping[str, Any]) -> Structure:
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(makes)}."
         raise SpecError(f"prefab is {name!r}; {hint}")
     keys = {key: _value(value) for key, value in data.items() if key not in ("prefab", "seed")}
-    try:
-        inspect.signature(makes[name]).bind(**keys)
-    except TypeError as error:
-        raise SpecError(f"prefab {name}: {error}; it takes {inspect.signature(makes[name])}.") from None
+    _check_keys(name, keys, inspect.signature(makes[name]).parameters)
     body: Body = makes[name](**keys)
     low, high = body.bounds()
     scene = Scene([body.translated(MARGIN - low)], high - low + 2 * MARGIN, pbc=(False, False, False))
     return scene.build(seed=0)
+
+
+def _check_keys(name: str, keys: Mapping[str, Any], known: Mapping[str, Parameter]) -> None:
+    """Refuse keys that a prefab does not know, and the lack of one that it needs."""
+    from difflib import get_close_matches
+
+    from exitwave.core import SpecError
+
+    needed = [key for key, one in known.items() if one.default is one.empty]
+    others = [key for key in known if key not in needed and key != "stream"]
+    takes = f"it needs {', '.join(needed)} and also takes {', '.join(others)}."
+    for key in keys:
+        if key not in (*needed, *others):
+            near = get_close_matches(str(key), [*needed, *others], n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise SpecError(f"{key} is not a known key of prefab {name}; {hint}{takes}")
+    missing = [key for key in needed if key not in keys]
+    if missing:
+        raise SpecError(f"prefab {name} lacks {' and '.join(missing)}; {takes}")
 
 
 def _makes_particle(make: Any) -> bool:
