@@ -61,7 +61,10 @@ def test_from_recipe_to_particles(made):
     assert (made / "data" / "catalog.parquet").exists()
     text = exitwave("evaluate", "net.safetensors", "-o", "scores.csv", "--report", "scores.html", cwd=made)
     assert "particle_f1 0." in text
-    assert (made / "scores.html").read_text().count("<img") == 12
+    page = (made / "scores.html").read_text()
+    assert page.count("<img") == 12
+    assert "On 10 labelled images, with 95 % intervals: particle F1 0." in page
+    assert "Evaluation(" not in page
     assert "soft_macro_f1" in exitwave("evaluate", "net.safetensors", "data", cwd=made)
     for arguments, sentence in (
         (["--threshold", "2"], "threshold is 2; it is a probability"),
@@ -102,6 +105,30 @@ def test_from_recipe_to_particles(made):
         ("segment image.npy -n nonet", "nonet"),
         ("segment nothere.npy -n net.safetensors", "nothere.npy does not exist"),
         ("segment net.safetensors", "is a network"),
+        (
+            "segment image.npy -n net.safetensors --pixel-size -0.2",
+            "pixel_size is -0.2; a pixel size is a number",
+        ),
+        ("segment image.npy -n net.safetensors --pixel-size 0", "pixel_size is 0"),
+        ("segment image.npy -n net.safetensors --pixel-size nan", "pixel_size is nan"),
+        ("segment image.npy -n net.safetensors -o recipe.yaml", "recipe.yaml is a file; the results need a folder"),
+        ("evaluate net.safetensors --pixel-size 0", "pixel_size is 0"),
+        ("evaluate net.safetensors image.h5 --pixel-size -1", "pixel_size is -1"),
+        ("evaluate net.safetensors data --pixel-size 0.3", "data is a data set, which tells it; leave it out"),
+        (
+            "calibrate image.npy -r recipe.yaml --pixel-size -0.2",
+            "pixel_size is -0.2; a pixel size is a number",
+        ),
+        ("adapt image.npy -r recipe.yaml --pixel-size 0", "pixel_size is 0"),
+        ("calibrate image.npy -r recipe.yaml --pixel-size 0.4 --material Xx", "material is 'Xx'; known crystals are"),
+        ("adapt image.npy -r recipe.yaml --pixel-size 0.4 --material Xx", "material is 'Xx'; known crystals are"),
+        (
+            "train data/nothere --seed 1",
+            "data/nothere is neither the folder of a data set nor a YAML file nor",
+        ),
+        ("generate recipe.yaml recipe.yaml", "a part of the path is a file; choose another folder."),
+        ("doctor data --against data/nothere", "data/nothere is no data set"),
+        ("doctor data --repair --parent nothere", "nothere is no data set"),
         ('train data --seed 1 --where "dose >"', "dose >"),
         ("doctor nothere", "nothere is no data set"),
         ("simulate nope.xyz --seed 1", "nope.xyz"),
@@ -127,7 +154,7 @@ def test_a_study_of_two_networks(made):
     (made / "study.yaml").write_text(yaml.safe_dump(study))
     text = exitwave("study", "study.yaml", "-o", "study", code=1, cwd=made)
     assert "none, seed 1" in text
-    assert (made / "study" / "study" / "report.html").exists()
+    assert "2 networks, 1 failed." in (made / "study" / "study" / "report.html").read_text()
 
 
 def test_a_network_for_some_micrographs(made):
@@ -144,7 +171,10 @@ def test_a_network_for_some_micrographs(made):
         "--images", "2", "-o", "adapted", cwd=made,
     )  # fmt: skip
     assert "on 2 images" in text
-    assert (made / "adapted" / "calibration" / "report.html").exists()
+    page = (made / "adapted" / "calibration" / "report.html").read_text()
+    for said in (text, page):
+        assert "of the recipe; its distance from them is" in said
+        assert "Calibration(" not in said
     assert (made / "adapted" / "segmented" / "particles.csv").exists()
     text = exitwave(
         "calibrate", "night", "-r", "wide.yaml", "--pixel-size", "0.4", "--structures", "8", "--images", "2",
@@ -209,7 +239,7 @@ def test_warnings_are_sentences(tmp_path):
         warnings.simplefilter("default")
         text = exitwave("segment", "wide.tif", cwd=tmp_path)
     assert text.count("square pixels") == 1
-    assert any(line.startswith("wide has pixels of 0.4 Å in y and 0.6 Å in x; it is") for line in text.splitlines())
+    assert any(line.startswith("wide.tif has pixels of 0.4 Å in y and 0.6 Å in x; it") for line in text.splitlines())
 
 
 def test_options_are_checked(tmp_path):

@@ -42,7 +42,7 @@ def command(
             files, prior, output, seed=seed, training=how, pixel_size=pixel_size, materials=material, workers=workers,
             device=device, progress=report, structures=structures, images=images,
         )  # fmt: skip
-    console.print(f"{made.calibration!r}", markup=False)
+    console.print(f"Calibrated: {made.calibration.found}.", markup=False, soft_wrap=True)
     for note in made.calibration.notes:
         console.print(note, markup=False, soft_wrap=True)
     console.print(f"Wrote [bold]{output}[/]: {made.batch.found}.")

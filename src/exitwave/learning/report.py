@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from exitwave.core import TrainingError
+from exitwave.core import TrainingError, counted
 from exitwave.core.pages import Section, write_page
 from exitwave.learning.metrics import particle_f1
 
@@ -39,7 +39,7 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
         *_single(evaluation),
         Section(
             "Image by image",
-            f"Orange: the network. Blue, dashed: the mask. {len(scored)} images.",
+            f"Orange: the network. Blue, dashed: the mask. {counted(len(scored), 'image')}.",
             figures={one.name: outlines(one) for one in scored},
             rows=evaluation.table.to_dict("records"),
         ),
@@ -50,7 +50,19 @@ def write_report(evaluation: Evaluation, path: Path, title: str) -> Path:
             figures={"Reliability": reliability(scored), "Thresholds": thresholds(scored)},
         ),
     ]
-    return write_page(path, title, repr(evaluation), sections, error=TrainingError)
+    return write_page(path, title, _lead(evaluation), sections, error=TrainingError)
+
+
+def _lead(evaluation: Evaluation) -> str:
+    names = {
+        "particle_f1": "particle F1",
+        "mean_image_f1": "mean F1 of the images",
+        "soft_macro_f1": "soft macro F1",
+    }
+    found = evaluation.intervals
+    scores = ", ".join(f"{said} {found[name]}" for name, said in names.items() if name in found)
+    images = f"On {counted(evaluation.scores.images, 'labelled image')}"
+    return f"{images}, with 95 % intervals: {scores}." if scores else f"{images}."
 
 
 def _single(evaluation: Evaluation) -> list[Section]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from exitwave.core import Stream, TrainingError
+from exitwave.core import Stream, TrainingError, counted
 from exitwave.core.files import write_whole
 from exitwave.core.pages import Section, write_page
 from exitwave.learning.intervals import STATISTICS
@@ -122,8 +122,12 @@ class StudyResult:
         return cls(pd.DataFrame(rows), study, sums, _stages(found, made), networks, pairs)
 
     def __repr__(self) -> str:
+        return f"StudyResult({self._ran})"
+
+    @property
+    def _ran(self) -> str:
         runs = self.table.drop_duplicates(["condition", "seed"])
-        return f"StudyResult({len(runs)} networks, {int(runs['failed'].sum())} failed)"
+        return f"{counted(len(runs), 'network')}, {int(runs['failed'].sum())} failed"
 
     def summary(self, score: str = "particle_f1", *, resamples: int = 2000) -> pd.DataFrame:
         """Return one row per condition and set of images, failed runs counted as scores of 0.
@@ -231,7 +235,7 @@ class StudyResult:
         ]
         sections = self._sections(tables, drawn)
         title = study.title or "Study"
-        return [*written, write_page(home / "report.html", title, repr(self), sections, error=TrainingError)]
+        return [*written, write_page(home / "report.html", title, f"{self._ran}.", sections, error=TrainingError)]
 
     def _sections(self, tables: Mapping[str, pd.DataFrame], drawn: Mapping[str, Figure]) -> list[Section]:
         errors = self.table[self.table["failed"]].drop_duplicates(["condition", "seed"])

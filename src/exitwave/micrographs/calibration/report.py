@@ -92,7 +92,7 @@ def write_report(
         Section("The calibrated recipe", code=result.recipe.to_yaml()),
     ]
     without = "; ".join(f"{name}: {reason}" for name, reason in result.left_out.items())
-    lead = f"{counted(len(micrographs), 'micrograph')} without labels. {result!r}"
+    lead = f"{counted(len(micrographs), 'micrograph')} without labels: {result.found}."
     if without:
         lead += f" Left out: {without}."
     if result.notes:

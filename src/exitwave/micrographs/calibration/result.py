@@ -65,8 +65,11 @@ class Calibration:
     >>> columns = ["micrograph", "parameter", "low", "value", "high", "share"]
     >>> estimates = pd.DataFrame([("one", "images.dose", 380.0, 400.0, 420.0, 0.04)], columns=columns)
     >>> distances = {"before": 2.1, "after": 0.3, "between micrographs": 0.2}
-    >>> Calibration(prior, estimates, distances, none, none, none, none, (), Path("calibration"))
+    >>> found = Calibration(prior, estimates, distances, none, none, none, none, (), Path("calibration"))
+    >>> found
     Calibration(1 number, distance 2.10 before and 0.30 after)
+    >>> found.found
+    'the micrographs tell 1 number of the recipe; its distance from them is 2.10 before and 0.30 after'
     """
 
     recipe: Recipe
@@ -82,9 +85,19 @@ class Calibration:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        told = int((self.estimates.groupby("parameter")["share"].median() < TOLD).sum())
         before, after = self.distances["before"], self.distances["after"]
-        return f"Calibration({counted(told, 'number')}, distance {before:.2f} before and {after:.2f} after)"
+        return f"Calibration({counted(self._told, 'number')}, distance {before:.2f} before and {after:.2f} after)"
+
+    @property
+    def found(self) -> str:
+        """How much the micrographs tell, in words."""
+        before, after = self.distances["before"], self.distances["after"]
+        numbers = f"{counted(self._told, 'number')} of the recipe"
+        return f"the micrographs tell {numbers}; its distance from them is {before:.2f} before and {after:.2f} after"
+
+    @property
+    def _told(self) -> int:
+        return int((self.estimates.groupby("parameter")["share"].median() < TOLD).sum())
 
 
 def write_result(
