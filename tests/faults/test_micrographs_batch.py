@@ -124,7 +124,7 @@ def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:
     assert failed.found == "no image could be segmented"
     assert failed.summed_up == []
     assert batch.summed_up[0].startswith("mean diameter 2.")
-    assert "there are no intervals" in empty.summed_up[-1]
+    assert "no intervals" in empty.summed_up[-1]
 
 
 def test_an_interrupted_run_goes_on_where_it_was(night: Path, tmp_path: Path) -> None:
