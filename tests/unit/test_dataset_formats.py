@@ -162,6 +162,48 @@ def test_folders_of_labelled_micrographs_are_read(tmp_path: Path) -> None:
     data.close()
 
 
+def test_a_pixel_size_in_words_is_none_and_the_option_says_it(tmp_path: Path) -> None:
+    place = tmp_path / "lab"
+    place.mkdir()
+    image = np.random.default_rng(3).integers(0, 200, (24, 20)).astype(np.uint8)
+    for name in ("a.png", "b.png"):
+        (place / name).write_bytes(png(image + (name == "b.png")))
+    told = "not stated; about 0.058 if the fringes are Au (111)"
+    (place / "index.csv").write_text(f"image,mask,pixel_size_nm\na.png,,{told}\nb.png,,0.02\n")
+    heads = [{"id": 1, "file_name": "a.png", "pixel_size": told}, {"id": 2, "file_name": "b.png", "pixel_size": 0.2}]
+    (place / "annotations.json").write_text(json.dumps({"images": heads, "annotations": []}))
+    for name in ("tiff", "coco"):
+        with pytest.raises(DatasetError, match=r"a\.png does not tell its pixel size; .*--pixel-size"):
+            import_images(place, tmp_path / name, name)
+        data = import_images(place, tmp_path / name, name, pixel_size=0.58)
+        assert data.column("pixel_size").tolist() == pytest.approx([0.58, 0.2])
+        data.close()
+
+
+def test_sizes_that_are_none_leave_the_word_to_the_option(tmp_path: Path, data: Dataset) -> None:
+    pytest.importorskip("zarr")
+    with h5py.File(data.export(tmp_path / "a.h5", "hdf5"), "r+") as file:
+        file["pixel_sizes"][:] = np.nan
+        file.attrs["pixel_size"] = "not stated"
+    import zarr
+
+    zarr.open_group(data.export(tmp_path / "a.zarr", "zarr"))["pixel_sizes"][:] = np.nan
+    stored = io.BytesIO()
+    np.save(stored, np.ones((4, 4), np.float32))
+    note = json.dumps({"pixel_size": None}).encode()
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, content in (("0.image.npy", stored.getvalue()), ("0.json", note)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    for place, name in (("a.h5", "hdf5"), ("a.zarr", "zarr"), ("a.tar", "webdataset")):
+        with pytest.raises(DatasetError, match="does not tell its pixel size"):
+            import_images(tmp_path / place, tmp_path / f"{name}-back", name)
+        back = import_images(tmp_path / place, tmp_path / f"{name}-back", name, pixel_size=0.3)
+        assert set(back.column("pixel_size").tolist()) == {0.3}
+        back.close()
+
+
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd", "link.png"])
 def test_nothing_outside_the_folder_is_read(tmp_path: Path, name: str) -> None:
     place = tmp_path / "lab"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from exitwave.core.errors import MicrographError
+from exitwave.imaging.calibrations import tabled_size
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.files import mask_on, mask_values, read
 from exitwave.micrographs.formats import EXTENSIONS
@@ -202,8 +203,5 @@ def _numbered(mask: NDArray[np.float32], top: float) -> bool:
 
 def _pixel_size(row: dict[str, str]) -> float | None:
     """Return the pixel size in Å, or None where the index does not say it as a number."""
-    try:
-        size = round(float(row.get("pixel_size_nm") or "nan") * 10, 9)
-    except ValueError:
-        return None
-    return size if 0 < size < np.inf else None
+    size = tabled_size(row)
+    return None if size is None else round(size, 9) or None

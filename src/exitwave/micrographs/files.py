@@ -13,20 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
+from exitwave.imaging.calibrations import angstroms, length_unit
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.formats import Axis, Signal, damaged, load_signals, quiet_readers
 
 __all__ = ["CalibrationWarning", "frames", "read"]
 
-# How programs write lengths -> Å.
-_LENGTHS = {
-    "m": 1e10, "meter": 1e10, "metre": 1e10,
-    "mm": 1e7, "cm": 1e8,
-    "um": 1e4, "\u00b5m": 1e4, "\u03bcm": 1e4, "micron": 1e4, "microns": 1e4, "micrometer": 1e4,
-    "nm": 10.0, "nanometer": 10.0, "nanometers": 10.0, "nanometre": 10.0,
-    "a": 1.0, "\u00e5": 1.0, "ang": 1.0, "angstrom": 1.0, "angstroms": 1.0, "\u00e5ngstr\u00f6m": 1.0,
-    "pm": 1e-2, "picometer": 1e-2,
-}  # fmt: skip
 _NO_UNITS = ("", "none", "<undefined>", "undefined", "px", "pixel", "pixels", "inch")
 
 # x and y calibrations that differ by less are one pixel size, rounded differently.
@@ -190,8 +182,8 @@ def _unfit(signal: Signal) -> str | None:
     if not signal.data.dtype.names and signal.data.dtype.kind not in "buif":
         return f"its values are no numbers but {signal.data.dtype}"
     for axis in axes:
-        unit = _plain(axis.units)
-        if unit in _NO_UNITS or unit in _LENGTHS:
+        unit = length_unit(axis.units)
+        if unit in _NO_UNITS or angstroms(axis.units):
             continue
         if unit.startswith("1/") or unit.endswith(("-1", "mrad", "rad", "deg")):
             return f"its axes are in reciprocal space ({axis.units}), as in a diffractogram"
@@ -200,14 +192,9 @@ def _unfit(signal: Signal) -> str | None:
     return None
 
 
-def _plain(units: str) -> str:
-    return units.replace(" ", "").replace("^", "").replace("⁻¹", "-1").replace("\u212b", "å").strip().casefold()
-
-
 def _length(axis: Axis) -> float | None:
     """Return an axis' pixel size in Å, or None where the file does not say it."""
-    unit = _plain(axis.units)
-    factor = _LENGTHS.get(unit, _LENGTHS.get(axis.units.replace(" ", "")))
+    factor = angstroms(axis.units)
     size = abs(axis.scale) * factor if factor else 0.0
     return size if math.isfinite(size) and size > 0 else None
 

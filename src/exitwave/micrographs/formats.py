@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from exitwave.core.errors import MicrographError
+from exitwave.imaging.calibrations import imagej_unit
 
 __all__ = ["EXTENSIONS", "Axis", "Signal", "load_signals"]
 
@@ -193,7 +194,7 @@ def _read_rsciio(path: Path, program: str, plugin: str, lazy: bool) -> list[Sign
     if plugin == "mrc":
         options = {"endianness": _checked_mrc(path)}
     native = options.get("endianness") != ">"  # the reader swaps the header's bytes alone
-    units = _imagej_unit(path) if plugin == "tiff" else ""
+    units = imagej_unit(path) if plugin == "tiff" else ""
     signals = []
     for found in reader(str(path), lazy=lazy, **options):
         axes = sorted(enumerate(found["axes"]), key=lambda item: int(item[1].get("index_in_array", item[0])))
@@ -225,14 +226,6 @@ def _leading_frames(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
     if len(axes) <= 2 or not all(axis.image for axis in axes):
         return axes
     return (*(replace(axis, image=False) for axis in axes[:-2]), *axes[-2:])
-
-
-def _imagej_unit(path: Path) -> str:
-    """Return the unit that ImageJ wrote: the reader below keeps it for microns alone."""
-    tifffile = import_module("tifffile")
-    with tifffile.TiffFile(path) as file:
-        unit = str((file.imagej_metadata or {}).get("unit", ""))
-    return unit.encode("ascii", "replace").decode("unicode_escape") if "\\u" in unit else unit
 
 
 def _checked_mrc(path: Path) -> str:

@@ -148,7 +148,9 @@ def sample(
     """Return a sample read from a file: images without a record are known by where they are from."""
     name = f"{source.name}{f' {place}' if place else ''}"
     if pixel_size is None:
-        raise DatasetError(f"{name} does not tell its pixel size; give pixel_size in Å.")
+        raise DatasetError(
+            f"{name} does not tell its pixel size; give pixel_size in Å (--pixel-size on the command line)."
+        )
     if array.ndim != 2 or array.dtype.kind not in "uifb":
         raise DatasetError(f"{name} holds {array.dtype} of shape {array.shape}; an image is grey and (y, x).")
     for rule, values in maps.items():

@@ -24,6 +24,7 @@ from exitwave.dataset.formats.base import (
 )
 from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
 from exitwave.dataset.samples import Sample, compact_counts
+from exitwave.imaging.calibrations import positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -102,7 +103,7 @@ class Coco(Format):
                 mask = _mask([item["segmentation"] for item in regions], array.shape)
             except (KeyError, TypeError, ValueError) as error:
                 raise DatasetError(f"{file} has an image or region that cannot be read ({error}).") from None
-            size = head.get("pixel_size") or pixel_size or pixel_size_of(picture)
+            size = positive(head.get("pixel_size")) or pixel_size or pixel_size_of(picture)
             yield sample(array, {rule: mask}, size, record_of(records, index), picture)
 
 

@@ -22,6 +22,7 @@ from exitwave.dataset.formats.base import (
     sample,
 )
 from exitwave.dataset.samples import Sample
+from exitwave.imaging.calibrations import positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -106,7 +107,7 @@ class Hdf5(Format):
         if "records" in file and _is_local(file, "records"):
             records = read_records("\n".join(line.decode() for line in file["records"][()]))
         sizes = file["pixel_sizes"][()].tolist() if _is_local(file, "pixel_sizes") else []
-        told = file.attrs.get("pixel_size", pixel_size)
+        told = positive(file.attrs.get("pixel_size")) or pixel_size
         for found in maps.values():
             if len(found) != len(images):
                 raise DatasetError(f"{path} holds {len(images)} images and {len(found)} maps.")
@@ -115,7 +116,7 @@ class Hdf5(Format):
             yield sample(
                 image[..., 0] if image.ndim == 3 else image,
                 {name: _map(values[index]) for name, values in maps.items()},
-                sizes[index] if index < len(sizes) else told,
+                (positive(sizes[index]) if index < len(sizes) else None) or told,
                 records[index] if index < len(records) else {},
                 path,
                 str(index),

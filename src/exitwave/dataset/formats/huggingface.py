@@ -15,6 +15,7 @@ from exitwave.core import DatasetError, Number
 from exitwave.dataset.formats.base import Format, record_text, sample, whole_folder
 from exitwave.dataset.formats.pictures import png, read_picture, tiff
 from exitwave.dataset.samples import Sample, compact_counts
+from exitwave.imaging.calibrations import positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -112,7 +113,7 @@ def _sample(row: dict[str, Any], pixel_size: float | None, file: Path, place: st
     image = pictures.pop("image")
     maps = {name.removeprefix("label_"): values for name, values in pictures.items()}
     record = json.loads(row.get("record") or "{}")
-    size = row.get("pixel_size") or pixel_size
+    size = positive(row.get("pixel_size")) or pixel_size
     return sample(image, maps, size, record if isinstance(record, dict) else {}, file, place)
 
 

@@ -22,6 +22,7 @@ from exitwave.dataset.formats.base import (
 )
 from exitwave.dataset.formats.hdf5 import _is_local, _local
 from exitwave.dataset.samples import Sample
+from exitwave.imaging.calibrations import angstroms, positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -112,12 +113,11 @@ def _samples(main: Path, files: list[Any], rules: list[str], pixel_size: float |
 
 
 def _scale(experiment: Any) -> float | None:
-    units = {"nm": 10.0, "Å": 1.0, "A": 1.0, "µm": 1e4, "um": 1e4, "pm": 0.01}
     for name in experiment:
         if name.startswith("axis-") and not experiment[name].attrs.get("navigate", True):
             attributes = experiment[name].attrs
-            factor = units.get(str(attributes.get("units", "")))
-            return float(attributes["scale"]) * factor if factor else None
+            factor = angstroms(str(attributes.get("units", "")))
+            return positive(abs(float(attributes["scale"])) * factor) if factor else None
     return None
 
 

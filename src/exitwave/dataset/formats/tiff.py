@@ -24,6 +24,7 @@ from exitwave.dataset.formats.base import (
 )
 from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
 from exitwave.dataset.samples import Sample, compact_counts
+from exitwave.imaging.calibrations import tabled_size
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -71,7 +72,7 @@ class Tiff(Format):
             raise DatasetError(f"{path} is no folder; give one with images, and index.csv if there are masks.")
         index = path / "index.csv"
         records = read_records(read_text(path / "records.jsonl")) if (path / "records.jsonl").is_file() else []
-        rows = list(csv.DictReader(io.StringIO(read_text(index)))) if index.is_file() else _listed(path)
+        rows = _rows(index) if index.is_file() else _listed(path)
         if not rows or "image" not in rows[0]:
             raise DatasetError(f"{path} lists no images; index.csv has the columns image, mask and pixel_size_nm.")
         for number, row in enumerate(rows):
@@ -81,8 +82,7 @@ class Tiff(Format):
                 for column, name in row.items()
                 if column and (column == "mask" or column.startswith("mask_")) and name
             }
-            told = row.get("pixel_size_nm")
-            size = 10 * float(told) if told else pixel_size or pixel_size_of(file)
+            size = tabled_size(row) or pixel_size or pixel_size_of(file)
             yield sample(read_picture(file), maps, size, record_of(records, number), file)
 
 
@@ -103,7 +103,14 @@ def _write_index(folder: Path, rows: list[dict[str, Any]], table: Any) -> None:
             writer.writerow(columns | row)
 
 
-def _listed(folder: Path) -> list[dict[str, str]]:
+def _rows(index: Path) -> list[dict[str, Any]]:
+    try:
+        return list(csv.DictReader(io.StringIO(read_text(index))))
+    except csv.Error as error:
+        raise DatasetError(f"{index} cannot be read as a table ({error}).") from None
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     return [{"image": path.name} for path in files]
 

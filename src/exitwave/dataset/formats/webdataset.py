@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from exitwave.core import DatasetError, Number
 from exitwave.dataset.formats.base import LARGEST_IMAGE, Format, from_npy, npy, sample, whole_folder
 from exitwave.dataset.samples import Sample, compact_counts
+from exitwave.imaging.calibrations import positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -106,5 +107,5 @@ def _sample(parts: dict[str, bytes], pixel_size: float | None, file: Path, key: 
     note = note if isinstance(note, dict) else {}
     record = note.get("record")
     image = arrays.pop("image")
-    size = note.get("pixel_size", pixel_size)
+    size = positive(note.get("pixel_size")) or pixel_size
     return sample(image, arrays, size, record if isinstance(record, dict) else {}, file, key)

@@ -20,6 +20,7 @@ from exitwave.dataset.formats.base import (
 )
 from exitwave.dataset.formats.base import whole_folder as _whole_folder
 from exitwave.dataset.samples import Sample
+from exitwave.imaging.calibrations import positive
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -83,7 +84,7 @@ class Zarr(Format):
                 yield sample(
                     images[index],
                     {rule: values[index] for rule, values in labels.items()},
-                    sizes[index] if index < len(sizes) else pixel_size,
+                    (positive(sizes[index]) if index < len(sizes) else None) or pixel_size,
                     records[index] if index < len(records) else {},
                     path,
                     str(index),
