@@ -17,7 +17,7 @@ from exitwave.core import DatasetError, Progress, SpecError
 from exitwave.dataset import Dataset, export, formats, generate, import_images, render
 from exitwave.dataset.formats import base
 from exitwave.dataset.formats.coco import from_runs, runs
-from exitwave.dataset.formats.pictures import png, read_picture, tiff
+from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
 
 RECIPE: dict[str, Any] = {
     "seed": 8,
@@ -202,6 +202,36 @@ def test_sizes_that_are_none_leave_the_word_to_the_option(tmp_path: Path, data: 
         back = import_images(tmp_path / place, tmp_path / f"{name}-back", name, pixel_size=0.3)
         assert set(back.column("pixel_size").tolist()) == {0.3}
         back.close()
+
+
+def test_a_tiff_tells_its_pixel_size_to_import_as_to_segment(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    from exitwave.micrographs import read
+
+    image = np.random.default_rng(3).integers(0, 200, (24, 20)).astype(np.uint16)
+    units = [(65003, "s", 0, "nm", True), (65004, "s", 0, "nm", True)]
+    scales = [(65009, "d", 1, 0.021, True), (65010, "d", 1, 0.021, True)]
+    written: dict[str, tuple[dict[str, Any], float | None]] = {
+        "micron": ({"imagej": True, "resolution": (5e4, 5e4), "metadata": {"unit": "micron"}}, 0.2),
+        "sign": ({"imagej": True, "resolution": (5e4, 5e4), "metadata": {"unit": "\\u00B5m"}}, 0.2),
+        "pm": ({"imagej": True, "resolution": (0.05, 0.05), "metadata": {"unit": "pm"}}, 0.2),
+        "gatan": ({"extratags": units + scales}, 0.21),
+        "inch": ({"imagej": True, "resolution": (300, 300), "metadata": {"unit": "inch"}}, None),
+        "print": ({"resolution": (300, 300), "resolutionunit": "INCH"}, None),
+        "plain": ({"resolution": (300, 300), "resolutionunit": "CENTIMETER"}, None),
+        "unitless": ({"imagej": True, "resolution": (5, 5)}, None),
+    }
+    for name, (options, size) in written.items():
+        file = tmp_path / f"{name}.tif"
+        tifffile.imwrite(file, image, **options)
+        assert pixel_size_of(file) == (None if size is None else pytest.approx(size, rel=1e-6)), name
+        assert read(file).pixel_size == (None if size is None else pytest.approx(size, rel=1e-6)), name
+    oblong = {"imagej": True, "resolution": (50, 25), "metadata": {"unit": "nm"}}
+    (tmp_path / "oblong").mkdir()
+    tifffile.imwrite(tmp_path / "oblong" / "a.tif", image, **oblong)
+    with pytest.raises(DatasetError, match=r"0\.4 Å in y and 0\.2 Å in x; .*--pixel-size"):
+        import_images(tmp_path / "oblong", tmp_path / "back", "tiff")
+    import_images(tmp_path / "oblong", tmp_path / "back", "tiff", pixel_size=0.2).close()
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd", "link.png"])

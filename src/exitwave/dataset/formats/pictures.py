@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
+import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,12 @@ from numpy.typing import NDArray
 
 from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import LARGEST_IMAGE, optional
+from exitwave.imaging.calibrations import angstroms, imagej_unit, positive
 
 __all__ = ["png", "read_picture", "tiff"]
+
+# x and y calibrations that differ by less are one pixel size, rounded differently.
+_NEARLY_SQUARE = 2e-2
 
 
 def png(values: NDArray[Any]) -> bytes:
@@ -72,15 +79,56 @@ def read_picture(source: Path | bytes, name: str = "") -> NDArray[Any]:
 
 
 def pixel_size_of(path: Path) -> float | None:
-    """Return the pixel size in Å that a TIFF file tells in nanometres, as ImageJ writes it."""
+    """Return the pixel size in Å that a TIFF file tells in a unit of length, as ImageJ and microscopes write it.
+
+    The resolution of a print (dots per inch or centimetre) is none.
+
+    Raises
+    ------
+    DatasetError
+        If its pixels are not square.
+    """
+    with path.open("rb") as file:
+        if file.read(2) not in (b"II", b"MM"):
+            return None
+    y, x = _imagej_sizes(path) or _microscope_sizes(path) or (None, None)
+    if y is None or x is None:
+        return None
+    if max(x, y) / min(x, y) - 1 >= _NEARLY_SQUARE:
+        raise DatasetError(
+            f"{path.name} has pixels of {y:.4g} Å in y and {x:.4g} Å in x; put it on square ones, or give pixel_size "
+            "in Å (--pixel-size on the command line)."
+        )
+    return x if x == y else math.sqrt(x * y)
+
+
+def _imagej_sizes(path: Path) -> tuple[float | None, float | None] | None:
     library = optional("tifffile", "tifffile", "TIFF")
     try:
+        factor = angstroms(imagej_unit(path))
         with library.TiffFile(path) as file:
-            told = file.imagej_metadata or {}
-            count, per = file.pages[0].tags["XResolution"].value
-    except Exception:  # not a TIFF, or one that tells nothing
+            tags = file.pages[0].tags
+            found = [tags[name].value for name in ("YResolution", "XResolution")]
+    except Exception:  # damaged, or one that tells nothing
         return None
-    return 10 * per / count if told.get("unit") == "nm" and count and per else None
+    if not factor or not all(count and per for count, per in found):
+        return None
+    y, x = (positive(factor * per / count) for count, per in found)
+    return y, x
+
+
+def _microscope_sizes(path: Path) -> tuple[float | None, float | None] | None:
+    """Return the pixel sizes in y and x that a microscope's own tags tell, as DigitalMicrograph's and FEI's do."""
+    try:
+        reader = import_module("rsciio.tiff").file_reader
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            axes = reader(str(path), lazy=True)[0]["axes"]
+        image = [axis for axis in axes if not axis["navigate"]][-2:]
+        y, x = (abs(float(axis["scale"])) * (angstroms(str(axis["units"] or "")) or 0.0) for axis in image)
+    except Exception:  # a reader that is not installed, or a file of which it makes nothing
+        return None
+    return positive(y), positive(x)
 
 
 def _tiff_array(content: bytes, what: str) -> NDArray[Any]:
