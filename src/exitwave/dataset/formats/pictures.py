@@ -121,9 +121,12 @@ def _microscope_sizes(path: Path) -> tuple[float | None, float | None] | None:
     """Return the pixel sizes in y and x that a microscope's own tags tell, as DigitalMicrograph's and FEI's do."""
     try:
         reader = import_module("rsciio.tiff").file_reader
+        with optional("tifffile", "tifffile", "TIFF").TiffFile(path) as file:
+            if sum(int(np.prod(part.shape, dtype=object)) for part in file.series) > LARGEST_IMAGE:
+                return None  # the reader reads all of it
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            axes = reader(str(path), lazy=True)[0]["axes"]
+            axes = reader(str(path))[0]["axes"]
         image = [axis for axis in axes if not axis["navigate"]][-2:]
         y, x = (abs(float(axis["scale"])) * (angstroms(str(axis["units"] or "")) or 0.0) for axis in image)
     except Exception:  # a reader that is not installed, or a file of which it makes nothing
