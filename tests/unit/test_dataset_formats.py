@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from exitwave.core import DatasetError, Progress, SpecError
-from exitwave.dataset import Dataset, export, formats, generate, import_images, render
+from exitwave.dataset import Dataset, doctor, export, formats, generate, import_images, render
 from exitwave.dataset.formats import base
 from exitwave.dataset.formats.coco import from_runs, runs
 from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
@@ -93,6 +93,79 @@ def test_coco_instances_come_back(tmp_path: Path, data: Dataset) -> None:
     with pytest.raises(DatasetError, match="maps of whole numbers are phase, instances"):
         export(data, tmp_path / "none", "coco", rule="projected")
     assert not (tmp_path / "none").exists()
+
+
+def wrapped(place: Path) -> Dataset:
+    """Return four images: a lone particle over the edge, the second of two with the first unseen, none, and both."""
+    instances = np.zeros((4, 20, 24), np.uint16)
+    instances[0, 5:9, :3] = instances[0, 5:9, 20:] = 1
+    instances[1, 2:5, 2:5] = instances[3, 2:5, 2:5] = 2
+    instances[3, 10:14, 10:15] = 1
+    with h5py.File(place / "theirs.h5", "w") as file:
+        file["images"] = np.random.default_rng(3).random((4, 20, 24)).astype(np.float32)
+        file["labels/instances"] = instances
+        file["labels/instances-layer-1"] = np.minimum(instances, 1)
+        file["labels/mask"] = (instances > 0).astype(np.uint8)
+        file["labels/overlap"] = instances.astype(np.uint8)
+    return import_images(place / "theirs.h5", place / "wrapped", "hdf5", pixel_size=0.3)
+
+
+@pytest.mark.parametrize("name", [*SIMPLE, "zarr", "coco"])
+def test_numbers_stay_numbers_in_images_of_one_particle(tmp_path: Path, name: str) -> None:
+    if name == "zarr":
+        pytest.importorskip("zarr")
+    data = wrapped(tmp_path)
+    for rule in data.rules:
+        options = {"rule": rule} if name == "coco" else {}
+        path = data.export(tmp_path / f"out-{rule}", name, **options)
+        back = import_images(path, tmp_path / f"back-{rule}", name)
+        assert back.masks(rule).dtype == data.masks(rule).dtype
+        assert np.array_equal(back.masks(rule), data.masks(rule)), rule
+        back.close()
+        if name != "coco":
+            assert set(back.rules) == set(data.rules)
+            break
+    if name == "tiff":
+        assert set(np.unique(read_picture(path / "masks" / "mask" / "000000.png"))) == {0, 255}
+        assert set(np.unique(read_picture(path / "masks" / "instances-layer-1" / "000000.png"))) == {0, 1}
+    data.close()
+
+
+def test_the_doctor_passes_what_comes_back(tmp_path: Path) -> None:
+    particles = RECIPE["structures"]["particles"] | {"count": 1}
+    lone = RECIPE | {"structures": RECIPE["structures"] | {"count": 1, "particles": particles}}
+    data = generate(lone, tmp_path / "set")
+    assert data.column("instances_max").tolist() == [1, 1]
+    import_images(data.export(tmp_path / "out", "tiff"), tmp_path / "back", "tiff").close()
+    data.close()
+    found = doctor(tmp_path / "back", structures=1)
+    assert found["records"].passed
+    assert found.healthy, str(found)
+
+
+def test_a_particle_over_the_edge_is_one_instance(tmp_path: Path) -> None:
+    data = wrapped(tmp_path)
+    counts = {}
+    for rule in ("instances", "mask"):
+        path = data.export(tmp_path / rule, "coco", rule=rule)
+        found = json.loads((path / "annotations.json").read_text())["annotations"]
+        counts[rule] = [sum(item["image_id"] == image for item in found) for image in (1, 2, 3, 4)]
+    assert counts == {"instances": [1, 1, 0, 2], "mask": [2, 1, 0, 2]}
+    data.close()
+
+
+def test_maps_of_some_images_may_need_a_wider_type(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    instances = np.ones((2, 20, 24), np.int32)
+    instances[1].flat = np.arange(480)
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        file["images"], file["labels/cells"] = np.random.default_rng(3).random((2, 20, 24)), instances
+    data = import_images(tmp_path / "theirs.h5", tmp_path / "data", "hdf5", pixel_size=0.3)
+    for name in ("hdf5", "zarr", "hyperspy"):
+        back = import_images(data.export(tmp_path / name, name), tmp_path / f"{name}-back", name)
+        assert np.array_equal(back[1].labels["cells"], instances[1]), name
+        back.close()
+    data.close()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -15,6 +15,8 @@ from exitwave.dataset.formats.base import (
     Format,
     chosen_rule,
     inside,
+    map_kind,
+    numbered,
     read_records,
     read_text,
     record_of,
@@ -36,13 +38,14 @@ class Coco(Format):
     """A folder with ``images/`` and ``annotations.json``: COCO instances of the one category ``particle``.
 
     Masks are compressed run lengths, as pycocotools reads them. Images are 16 bit PNG of counts (TIFF where they are
-    no whole numbers). ``images[].pixel_size`` is in Å, ``images[].structure`` names the structure.
+    no whole numbers). ``images[].pixel_size`` is in Å, ``images[].structure`` names the structure,
+    ``annotations[].value`` is what the map holds there.
 
     Parameters
     ----------
     rule
-        The rule whose regions are the instances; "instances", or the first one, if not given. Of a map of only 0 and
-        1, the connected regions are.
+        The rule whose regions are the instances; "instances", or the first one, if not given. Of a mask (a rule whose
+        maps are 0 and 1), the connected regions are; of a map of numbers, all that has one number is one instance.
 
     Source
     ------
@@ -55,6 +58,7 @@ class Coco(Format):
     def write(self, data: Dataset, path: Path) -> Iterator[int]:
         """Write the folder."""
         rule = chosen_rule(data, self.rule, "instances")
+        numbers, kind = numbered(data, rule), map_kind(data, rule)
         structures = data.column("structure_id").tolist()
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
@@ -69,11 +73,11 @@ class Coco(Format):
                     height, width = counts.shape
                     head = {"id": index + 1, "file_name": name, "height": height, "width": width}
                     images.append(head | {"pixel_size": item.labels.pixel_size, "structure": structures[index]})
-                    annotations += _annotations(item.labels[rule], index + 1, len(annotations) + 1)
+                    annotations += _annotations(item.labels[rule], numbers, index + 1, len(annotations) + 1)
                     records.write(record_text(item) + "\n")
                     yield index + 1
             content = {
-                "info": {"description": "made by exitwave", "rule": rule},
+                "info": {"description": "made by exitwave", "rule": rule, "dtype": str(kind)},
                 "images": images,
                 "annotations": annotations,
                 "categories": [{"id": 1, "name": "particle"}],
@@ -81,7 +85,7 @@ class Coco(Format):
             (folder / "annotations.json").write_text(json.dumps(content), "utf-8")
 
     def read(self, path: Path, pixel_size: float | None) -> Iterator[Sample]:
-        """Yield the images; their regions are numbered in the order of the annotations, the last one on top."""
+        """Yield the images; regions have their values, else the numbers of their annotations, the last one on top."""
         file = path / "annotations.json" if path.is_dir() else path
         try:
             content = json.loads(read_text(file))
@@ -91,8 +95,9 @@ class Coco(Format):
                 of_image.setdefault(item["image_id"], []).append(item)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DatasetError(f"{file} is no COCO file ({error}); it holds images and annotations.") from None
-        info = content.get("info")
-        rule = self.rule or (info.get("rule") if isinstance(info, dict) else None) or "instances"
+        info = content["info"] if isinstance(content.get("info"), dict) else {}
+        rule = self.rule or info.get("rule") or "instances"
+        kind = np.uint8 if info.get("dtype") == "uint8" else np.uint16
         kept = file.parent / "records.jsonl"
         records = read_records(read_text(kept)) if kept.is_file() else []
         for index, head in enumerate(images):
@@ -100,7 +105,7 @@ class Coco(Format):
                 picture = inside(file.parent, head["file_name"])
                 array = read_picture(picture)
                 regions = of_image.get(head["id"], [])
-                mask = _mask([item["segmentation"] for item in regions], array.shape)
+                mask = _mask(regions, array.shape).astype(kind)
             except (KeyError, TypeError, ValueError) as error:
                 raise DatasetError(f"{file} has an image or region that cannot be read ({error}).") from None
             size = positive(head.get("pixel_size")) or pixel_size or pixel_size_of(picture)
@@ -161,13 +166,13 @@ def from_runs(counts: str | Sequence[int], shape: tuple[int, int]) -> NDArray[np
     return np.repeat(values, lengths).astype(np.uint8).reshape(shape, order="F")
 
 
-def _annotations(regions: NDArray[Any], image: int, first: int) -> list[dict[str, Any]]:
+def _annotations(regions: NDArray[Any], numbers: bool, image: int, first: int) -> list[dict[str, Any]]:
     from scipy.ndimage import label
 
-    numbered = label(regions)[0] if regions.max(initial=0) <= 1 else regions
+    parts = regions if numbers else label(regions)[0]
     found: list[dict[str, Any]] = []
-    for number in np.unique(numbered[numbered > 0]).tolist():
-        mask = numbered == number
+    for number in np.unique(parts[parts > 0]).tolist():
+        mask = parts == number
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         top, left = int(rows[0]), int(columns[0])
         found.append(
@@ -176,6 +181,7 @@ def _annotations(regions: NDArray[Any], image: int, first: int) -> list[dict[str
                 "image_id": image,
                 "category_id": 1,
                 "iscrowd": 0,
+                "value": number if numbers else 1,
                 "area": int(mask.sum()),
                 "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
                 "segmentation": {"size": list(mask.shape), "counts": runs(mask)},
@@ -184,16 +190,19 @@ def _annotations(regions: NDArray[Any], image: int, first: int) -> list[dict[str
     return found
 
 
-def _mask(segmentations: Sequence[Any], shape: tuple[int, ...]) -> NDArray[np.uint16]:
-    if len(segmentations) > np.iinfo(np.uint16).max:
-        raise DatasetError(f"an image has {len(segmentations)} regions; up to 65535 are read.")
+def _mask(regions: Sequence[Mapping[str, Any]], shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    largest = np.iinfo(np.uint16).max
+    if len(regions) > largest:
+        raise DatasetError(f"an image has {len(regions)} regions; up to {largest} are read.")
     mask = np.zeros(shape, np.uint16)
-    for number, item in enumerate(segmentations, start=1):
+    for number, region in enumerate(regions, start=1):
+        told, item = region.get("value"), region["segmentation"]
+        value = told if type(told) is int and 0 < told <= largest else number
         if isinstance(item, Mapping):
-            mask[from_runs(item["counts"], (shape[0], shape[1])) > 0] = number
+            mask[from_runs(item["counts"], (shape[0], shape[1])) > 0] = value
         else:
             for polygon in item:
-                _fill(mask, np.asarray(polygon, float).reshape(-1, 2), number)
+                _fill(mask, np.asarray(polygon, float).reshape(-1, 2), value)
     return mask
 
 

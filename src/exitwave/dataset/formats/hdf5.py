@@ -16,6 +16,7 @@ from exitwave.dataset.formats.base import (
     LARGEST_IMAGE,
     Format,
     chosen_rule,
+    map_kind,
     only_shape,
     read_records,
     record_text,
@@ -66,7 +67,7 @@ class Hdf5(Format):
                 options: dict[str, Any] = {"chunks": (1, height, width), "compression": "gzip", "compression_opts": 1}
                 file.create_dataset("pixel_sizes", data=data.column("pixel_size"))
                 images = file.create_dataset(self.images, (count, height, width), np.float32, **options)
-                kinds = {name: data.masks(name, [0]).dtype for name in data.rules}
+                kinds = {name: map_kind(data, name) for name in data.rules}
                 labels = {
                     name: file.create_dataset(f"labels/{name}", (count, height, width), kind, **options)
                     for name, kind in kinds.items()

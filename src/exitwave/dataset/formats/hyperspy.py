@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     Format,
+    map_kind,
     only_shape,
     optional,
     read_records,
@@ -51,7 +52,7 @@ class HyperSpy(Format):
         if len(sizes) > 1:
             raise DatasetError("the images differ in pixel size; a HyperSpy signal has one, so select those of one.")
         size = sizes.pop()
-        kinds = {"images": np.dtype(np.float32)} | {rule: data.masks(rule, [0]).dtype for rule in data.rules}
+        kinds = {"images": np.dtype(np.float32)} | {rule: map_kind(data, rule) for rule in data.rules}
         with whole_folder(path) as folder:
             for name, kind in kinds.items():
                 # the head first, of no data; then the stack, image by image, so that memory stays flat

@@ -15,6 +15,8 @@ from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     Format,
     inside,
+    map_kind,
+    numbered,
     read_records,
     read_text,
     record_of,
@@ -38,7 +40,8 @@ class Tiff(Format):
     """A folder of TIFF images (counts, calibrated as ImageJ reads it) with PNG masks, ``index.csv`` and records.
 
     ``index.csv`` has the columns ``image``, ``mask``, ``mask_RULE`` for further rules, ``pixel_size_nm`` and all of
-    the catalog. Where a map is only 0 and 1, the mask has 0 and 255; maps of measured values are TIFF files.
+    the catalog. Masks have 0 and 255; maps that number regions hold
+    their numbers, and maps of measured values are TIFF files.
     It is also the layout of folders of labelled micrographs, which are read in the same way.
     """
 
@@ -48,6 +51,7 @@ class Tiff(Format):
         """Write the folder."""
         table = data.table()
         rows: list[dict[str, Any]] = []
+        masks = {rule for rule in data.rules if map_kind(data, rule) == np.uint8 and not numbered(data, rule)}
         with whole_folder(path) as folder:
             (folder / "images").mkdir()
             for rule in data.rules:
@@ -60,7 +64,8 @@ class Tiff(Format):
                     row: dict[str, Any] = {"image": name}
                     for rule, values in item.labels.maps.items():
                         column = "mask" if "mask" not in row else f"mask_{rule}"
-                        row[column] = _write_mask(folder, f"masks/{rule}/{index:06d}", values, size)
+                        shown = np.where(values > 0, np.uint8(255), np.uint8(0)) if rule in masks else values
+                        row[column] = _write_map(folder, f"masks/{rule}/{index:06d}", shown, size)
                     records.write(record_text(item) + "\n")
                     rows.append(row | {"pixel_size_nm": size / 10})
                     yield index + 1
@@ -86,16 +91,17 @@ class Tiff(Format):
             yield sample(read_picture(file), maps, size, record_of(records, number), file)
 
 
-def _write_mask(folder: Path, stem: str, values: NDArray[Any], size: float) -> str:
+def _write_map(folder: Path, stem: str, values: NDArray[Any], size: float) -> str:
     whole = values.dtype in (np.uint8, np.uint16)
     name = f"{stem}.{'png' if whole else 'tif'}"
-    shown = values * np.uint8(255) if whole and values.max(initial=0) <= 1 else values
-    (folder / name).write_bytes(png(shown) if whole else tiff(values, size))
+    (folder / name).write_bytes(png(values) if whole else tiff(values, size))
     return name
 
 
 def _write_index(folder: Path, rows: list[dict[str, Any]], table: Any) -> None:
     with (folder / "index.csv").open("w", encoding="utf-8", newline="") as file:
+        # columns of the catalog that tell of a rule called mask would be taken for masks
+        table = table[[name for name in table.columns if name != "mask" and not name.startswith("mask_")]]
         names = list(dict.fromkeys([name for row in rows for name in row] + list(table.columns)))
         writer = csv.DictWriter(file, names, restval="")
         writer.writeheader()

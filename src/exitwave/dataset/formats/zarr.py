@@ -12,6 +12,7 @@ from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     LARGEST_IMAGE,
     Format,
+    map_kind,
     only_shape,
     optional,
     read_records,
@@ -48,9 +49,7 @@ class Zarr(Format):
             group = zarr.create_group(store=str(folder))
             images = group.create_array("images", shape=shape, chunks=chunks, dtype="float32")
             labels = {
-                rule: group.create_array(
-                    f"labels/{rule}", shape=shape, chunks=chunks, dtype=data.masks(rule, [0]).dtype
-                )
+                rule: group.create_array(f"labels/{rule}", shape=shape, chunks=chunks, dtype=map_kind(data, rule))
                 for rule in data.rules
             }
             sizes = np.asarray(data.column("pixel_size"), float)
