@@ -162,6 +162,13 @@ def test_a_report_needs_nothing_else(made: Path) -> None:
     assert "supported_particles" in html
 
 
+def test_a_condition_that_no_image_meets_is_refused(made: Path, tmp_path: Path) -> None:
+    for told in [("report", made / "data", "-o"), *(("export", made / "data", "-f", name) for name in formats())]:
+        with pytest.raises(DatasetError, match="there are no images to"):
+            exitwave(*told, tmp_path / "out", "--where", "dose > 1e9")
+        assert not list(tmp_path.iterdir())
+
+
 def test_to_another_format_and_back(made: Path) -> None:
     assert "4 images" in exitwave("export", made / "data", made / "coco", "-f", "coco", "--rule", "phase")
     text = exitwave("import", made / "coco", made / "back", "-f", "coco")

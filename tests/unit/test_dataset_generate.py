@@ -279,6 +279,15 @@ def test_splits_that_would_leak_are_refused(data: Dataset) -> None:
     assert not set(one.column("film_thickness")) & set(other.column("film_thickness"))
 
 
+def test_splits_leave_no_part_empty(data: Dataset) -> None:
+    with pytest.raises(DatasetError, match="of 5 structures, which leave part 2 empty"):
+        data.split((0.999, 0.001), seed=1)
+    with pytest.raises(DatasetError, match="film_thickness groups, which leave part 1 empty"):
+        data.split({"few": 0.01, "many": 0.99}, by="film_thickness", seed=1)
+    with pytest.raises(DatasetError, match="of no structures"):
+        data.where("dose > 1e9").split((0.5, 0.5), seed=1)
+
+
 def test_selections_are_values(data: Dataset) -> None:
     some = data.take([5, 3, 3])
     assert [some[i].identity for i in range(3)] == data.column("id")[[5, 3, 3]].tolist()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import Distribution, ExitwaveError
+from exitwave.core import DatasetError, Distribution, ExitwaveError
 from exitwave.core.files import write_whole
 from exitwave.dataset.distributions import drawn_values, p_value
 from exitwave.dataset.units import recipe_unit
@@ -62,10 +62,12 @@ def report(
     Raises
     ------
     DatasetError
-        If it cannot be written.
+        If a selection has no images, or the report cannot be written.
     """
     from jinja2 import Environment, StrictUndefined
 
+    if not len(data) and not data._whole:  # a whole data set without images has failures to tell
+        raise DatasetError("there are no images to report on; choose a weaker condition.")
     drawn = _drawn(data)
     context = {
         "title": " + ".join(store.folder.name for store in data._stores),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exitwave.core import DatasetError, Stream
+from exitwave.core import DatasetError, Stream, counted
 
 __all__ = ["bins_of", "split_groups", "stratified"]
 
@@ -57,6 +58,13 @@ def split_groups(
     # the order hangs on each name alone, so that more data move few groups from one part to another
     names.sort(key=lambda name: (Stream(seed) / "split" / str(name).replace("/", "|")).uniform())
     edges = np.rint(np.cumsum([0.0, *shares]) * len(names)).astype(int)
+    for part, (first, last) in enumerate(pairwise(edges.tolist()), start=1):
+        if first == last:
+            kept = counted(len(names), by if by in ("structure", "film") else f"{by} group")
+            raise DatasetError(
+                f"fractions are {shares} of {kept}, which leave part {part} empty; give it a larger share, or split "
+                "more data."
+            )
     part_of = {name: part for part in range(len(shares)) for name in names[edges[part] : edges[part + 1]]}
     parts = np.array([part_of.get(group, -1) for group in groups.tolist()], dtype=np.int64)
     return [np.flatnonzero(parts == part) for part in range(len(shares))]

@@ -109,7 +109,8 @@ class Selection:
         Raises
         ------
         DatasetError
-            If the fractions are no shares, or ``by`` differs between images of one structure.
+            If the fractions are no shares or too small for each part to get a structure, or ``by`` differs between
+            images of one structure.
         """
         shares = list(fractions.values()) if isinstance(fractions, Mapping) else list(fractions)
         structures = self.column("structure_id")

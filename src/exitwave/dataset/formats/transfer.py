@@ -59,7 +59,7 @@ def export(
     SpecError
         If the format or an option is not known.
     DatasetError
-        If the images do not fit the format, or it cannot be written.
+        If there are no images or they do not fit the format, or it cannot be written.
 
     Examples
     --------
@@ -81,6 +81,8 @@ def export(
     """
     target = Path(path)
     chosen = file_format(format, **options)
+    if not len(data):
+        raise DatasetError("there are no images to export; choose a larger data set or a weaker condition.")
     began = time.monotonic()
     for done in chosen.write(data, target):
         if progress is not None:
