@@ -95,6 +95,6 @@ def test_another_demo_is_refused_in_one_sentence(finished, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main()
     printed = "".join(capsys.readouterr())
-    assert end.value.code == 1
+    assert end.value.code == 2
     assert "holds a demo with other settings" in printed
     assert "Traceback" not in printed

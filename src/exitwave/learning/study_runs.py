@@ -108,7 +108,7 @@ def run_study(
     ...     data=str(home / "noise"), seeds=(1,), conditions={"all": {}},
     ...     training={"epochs": 1, "net": {"width": 0.125}, "crops": {"size": 32}, "batch": 2})
     >>> run_study(study, home / "study", {"one": [((noise[0], 0.4), noise[0] > 1)]})
-    StudyResult(1 networks, 0 failed)
+    StudyResult(1 network, 0 failed)
     """
     from exitwave.dataset.locks import FolderLock
 
