@@ -250,3 +250,17 @@ def test_options_are_checked(tmp_path):
     assert not (tmp_path / "exitwave-demo").exists()
     assert "neither a YAML file nor" in exitwave("generate", "nope", "data", code=2, cwd=tmp_path)
     assert "is not there" in exitwave("evaluate", "nope.safetensors", code=2, cwd=tmp_path)
+
+
+def test_an_interruption_that_python_wraps_is_one(monkeypatch, capsys):
+    def interrupted(**_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:  # as Python 3.11 does in __set_name__, while modules are imported
+            raise RuntimeError("Error calling __set_name__") from error
+
+    monkeypatch.setattr("exitwave.cli.app.app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert "the same command goes on" in " ".join("".join(capsys.readouterr()).split())

@@ -45,6 +45,7 @@ app = typer.Typer(
 )
 _STOPPED = 2  # as typer ends at an option that it does not know
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
+_GOES_ON = "Interrupted; what was finished is kept, and the same command goes on from there."
 _DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
 for module in (demo, build, simulate, *_DATA, train, evaluate, study, calibrate, adapt, segment):
     # the whole first sentence, which would be cut where it is longer than a line
@@ -76,15 +77,28 @@ def main() -> None:
             app(prog_name="exitwave")
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            error_console.print("Interrupted; what was finished is kept, and the same command goes on from there.")
+            error_console.print(_GOES_ON)
         raise
-    except ExitwaveError as error:
-        error_console.print(f"[bold]exitwave:[/] {_plain(error)}", soft_wrap=True)
+    except Exception as error:
+        if _from_interruption(error):
+            error_console.print(_GOES_ON)
+            sys.exit(_INTERRUPTED)
+        if isinstance(error, ExitwaveError):
+            text = _plain(error)
+        elif isinstance(error, OSError):
+            where = f" ({error.filename})" if error.filename else ""
+            text = f"{_plain(error.strerror or error)}{where}."
+        else:
+            raise
+        error_console.print(f"[bold]exitwave:[/] {text}", soft_wrap=True)
         sys.exit(_STOPPED)
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        error_console.print(f"[bold]exitwave:[/] {_plain(error.strerror or error)}{where}.", soft_wrap=True)
-        sys.exit(_STOPPED)
+
+
+def _from_interruption(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is behind an error: while a module is imported, Python may wrap it into another one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _warned(
