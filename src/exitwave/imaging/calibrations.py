@@ -7,8 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-__all__ = ["angstroms", "imagej_unit", "length_unit", "positive", "tabled_size"]
+__all__ = ["NEARLY_SQUARE", "angstroms", "imagej_unit", "length_unit", "positive", "tabled_size"]
 
+# Where the sizes in x and y differ by less, relative, their mean is the pixel size; above, pixels are not square.
+NEARLY_SQUARE = 2e-2
 # How programs write lengths -> Å.
 _LENGTHS = {
     "m": 1e10, "meter": 1e10, "metre": 1e10,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.calibrations import angstroms, length_unit
+from exitwave.imaging.calibrations import NEARLY_SQUARE, angstroms, length_unit
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.formats import Axis, Signal, damaged, load_signals, quiet_readers
 
@@ -23,8 +23,6 @@ _NO_UNITS = ("", "none", "<undefined>", "undefined", "px", "pixel", "pixels", "i
 
 # x and y calibrations that differ by less are one pixel size, rounded differently.
 _SQUARE = 1e-3
-# Above this the image is put on square pixels; below, the mean of the two is the pixel size.
-_NEARLY_SQUARE = 2e-2
 
 
 class CalibrationWarning(UserWarning):
@@ -261,12 +259,12 @@ def _square_pixels(
         return array, override, None
     ratio = max(x, y) / min(x, y)
     if override is not None:
-        if ratio - 1 < _NEARLY_SQUARE:
+        if ratio - 1 < NEARLY_SQUARE:
             return array, override, None
         y, x = override * y / x, override
     if ratio - 1 < _SQUARE:
         return array, math.sqrt(x * y) if x != y else x, None
-    if ratio - 1 < _NEARLY_SQUARE:
+    if ratio - 1 < NEARLY_SQUARE:
         how, size = "the mean of both is taken as its pixel size", math.sqrt(x * y)
     else:
         from scipy.ndimage import zoom

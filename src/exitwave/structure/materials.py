@@ -111,7 +111,7 @@ class Material:
 
     @cached_property
     def cubic(self) -> bool:
-        """Whether the axes of the cell have one length and stand at right angles, to 1e-3 of it."""
+        """Whether the axes of the cell have one length and stand at right angles, to 1e-3 of that length."""
         square = float(self.lattice[0] @ self.lattice[0])
         return bool(np.allclose(self.lattice @ self.lattice.T, square * np.eye(3), atol=2e-3 * square, rtol=0))
 

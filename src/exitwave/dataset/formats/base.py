@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from exitwave.core import DatasetError, ExitwaveError, Spec, SpecError
 from exitwave.core.files import TEMPORARY, cannot_write
 from exitwave.dataset.samples import Sample
 from exitwave.imaging import Micrograph
-from exitwave.labels import RULES, Labels
+from exitwave.labels import Labels
 
 if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
@@ -249,26 +248,6 @@ def only_shape(data: Dataset) -> tuple[int, int]:
 def binary_rules(data: Dataset) -> list[str]:
     """Return the rules whose first map holds whole numbers: those that can be a mask."""
     return [rule for rule in data.rules if len(data) and data.masks(rule, [0]).dtype.kind in "uib"]
-
-
-def numbered(data: Dataset, rule: str) -> bool:
-    """Return whether a rule's maps number regions or classes, however few an image has, and are no masks."""
-    known = RULES.get(re.sub(r"-(layer-)?\d+$", "", rule))
-    if known is not None and known.dtype == "uint16":
-        return True
-    kind = map_kind(data, rule)
-    return kind == np.uint16 or (kind == np.uint8 and not _highest(data, rule) <= {0, 1, 255})
-
-
-def map_kind(data: Dataset, rule: str) -> np.dtype[Any]:
-    """Return the type that holds the maps of a rule: images of many regions may need a wider one than the first."""
-    kind = data.masks(rule, [0]).dtype
-    wide = kind == np.uint8 and max(_highest(data, rule)) > np.iinfo(np.uint8).max
-    return np.dtype(np.uint16) if wide else kind
-
-
-def _highest(data: Dataset, rule: str) -> set[float]:
-    return {float(value) for value in np.unique(data.column(f"{rule}_max"))}
 
 
 def chosen_rule(data: Dataset, rule: str | None, wanted: str) -> str:

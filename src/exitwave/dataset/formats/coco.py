@@ -15,8 +15,6 @@ from exitwave.dataset.formats.base import (
     Format,
     chosen_rule,
     inside,
-    map_kind,
-    numbered,
     read_records,
     read_text,
     record_of,
@@ -24,6 +22,7 @@ from exitwave.dataset.formats.base import (
     sample,
     whole_folder,
 )
+from exitwave.dataset.formats.kinds import map_kind, numbered
 from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
 from exitwave.dataset.samples import Sample, compact_counts
 from exitwave.imaging.calibrations import positive

@@ -16,12 +16,12 @@ from exitwave.dataset.formats.base import (
     LARGEST_IMAGE,
     Format,
     chosen_rule,
-    map_kind,
     only_shape,
     read_records,
     record_text,
     sample,
 )
+from exitwave.dataset.formats.kinds import map_kind
 from exitwave.dataset.samples import Sample
 from exitwave.imaging.calibrations import positive
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     Format,
-    map_kind,
     only_shape,
     optional,
     read_records,
@@ -22,6 +21,7 @@ from exitwave.dataset.formats.base import (
     whole_folder,
 )
 from exitwave.dataset.formats.hdf5 import _is_local, _local
+from exitwave.dataset.formats.kinds import map_kind
 from exitwave.dataset.samples import Sample
 from exitwave.imaging.calibrations import angstroms, positive
 

@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 
 from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import LARGEST_IMAGE, optional
-from exitwave.imaging.calibrations import angstroms, imagej_unit, positive
+from exitwave.imaging.calibrations import NEARLY_SQUARE, angstroms, imagej_unit, positive
 
 __all__ = ["png", "read_picture", "tiff"]
-
-# x and y calibrations that differ by less are one pixel size, rounded differently.
-_NEARLY_SQUARE = 2e-2
 
 
 def png(values: NDArray[Any]) -> bytes:
@@ -94,7 +91,7 @@ def pixel_size_of(path: Path) -> float | None:
     y, x = _imagej_sizes(path) or _microscope_sizes(path) or (None, None)
     if y is None or x is None:
         return None
-    if max(x, y) / min(x, y) - 1 >= _NEARLY_SQUARE:
+    if max(x, y) / min(x, y) - 1 >= NEARLY_SQUARE:
         raise DatasetError(
             f"{path.name} has pixels of {y:.4g} Å in y and {x:.4g} Å in x; put it on square ones, or give pixel_size "
             "in Å (--pixel-size on the command line)."

@@ -15,8 +15,6 @@ from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     Format,
     inside,
-    map_kind,
-    numbered,
     read_records,
     read_text,
     record_of,
@@ -24,6 +22,7 @@ from exitwave.dataset.formats.base import (
     sample,
     whole_folder,
 )
+from exitwave.dataset.formats.kinds import map_kind, numbered
 from exitwave.dataset.formats.pictures import pixel_size_of, png, read_picture, tiff
 from exitwave.dataset.samples import Sample, compact_counts
 from exitwave.imaging.calibrations import tabled_size
@@ -40,9 +39,8 @@ class Tiff(Format):
     """A folder of TIFF images (counts, calibrated as ImageJ reads it) with PNG masks, ``index.csv`` and records.
 
     ``index.csv`` has the columns ``image``, ``mask``, ``mask_RULE`` for further rules, ``pixel_size_nm`` and all of
-    the catalog. Masks have 0 and 255; maps that number regions hold
-    their numbers, and maps of measured values are TIFF files.
-    It is also the layout of folders of labelled micrographs, which are read in the same way.
+    the catalog. Masks have 0 and 255, maps that number regions hold their numbers, and maps of measured values are
+    TIFF files. It is also the layout of folders of labelled micrographs, which are read in the same way.
     """
 
     name: ClassVar[str] = "tiff"

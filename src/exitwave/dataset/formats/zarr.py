@@ -12,7 +12,6 @@ from exitwave.core import DatasetError
 from exitwave.dataset.formats.base import (
     LARGEST_IMAGE,
     Format,
-    map_kind,
     only_shape,
     optional,
     read_records,
@@ -20,6 +19,7 @@ from exitwave.dataset.formats.base import (
     sample,
 )
 from exitwave.dataset.formats.base import whole_folder as _whole_folder
+from exitwave.dataset.formats.kinds import map_kind
 from exitwave.dataset.samples import Sample
 from exitwave.imaging.calibrations import positive
 
