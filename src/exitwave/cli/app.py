@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import TextIO
@@ -71,6 +72,8 @@ def main() -> None:
 
     Commands that come to their end end with code 1 where something that they were given failed or is wrong.
     """
+    # before torch is imported: threads that spin while they wait take cores from those that prepare the next batch
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warned

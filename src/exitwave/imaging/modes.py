@@ -164,8 +164,14 @@ def focal_modes(std: float, most: int, energy: float, radial: RadialPower) -> Mo
     turns = np.cumprod(np.broadcast_to(turn, (half.sum() - 1, len(turn))), axis=0)  # the foci are evenly spaced
     functions = np.concatenate([np.ones((1, len(turn))), turns.real, turns.imag])
     functions *= np.sqrt(np.concatenate([weights, weights[1:]]))[:, None]
-    share, mixing = np.linalg.eigh((functions * radial.power) @ functions.T)
+    share, mixing = np.linalg.eigh(_products(functions, radial.power))
     below = np.cumsum(share.clip(min=0.0))
     first = max(int(np.searchsorted(below, _LOST * below[-1])), len(share) - most)
     modes = (mixing[:, first:].T @ functions) * np.sqrt(below[-1] / share[first:].sum())
     return Modes(np.ascontiguousarray(modes[::-1], dtype=np.float32), radial.step)
+
+
+def _products(functions: NDArray[np.float64], power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weighted scalar products by torch, as NumPy's threads fight with those of a training."""
+    rows = torch.from_numpy(functions)
+    return ((rows * torch.from_numpy(power)) @ rows.T).numpy()

@@ -26,6 +26,7 @@ from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.networks import build, channels_last
 from exitwave.learning.schedules import learning_rate_factor
 from exitwave.learning.share import Share
+from exitwave.learning.threads import parted_threads
 
 if TYPE_CHECKING:
     from exitwave.learning.training import Training
@@ -229,7 +230,12 @@ def run(
     callback = _Steps(home, report, resumed, checkpoints)
     begin = time.perf_counter()
     make = lambda step: source.batch(share.place(step), spec.batch // share.count, stream / "batches")  # noqa: E731
-    with _quiet(), Feed(make, last=steps, prepare=lambda: share.enter(device)) as feed:
+
+    def prepare() -> None:
+        share.enter(device)
+        leave_cores()
+
+    with _quiet(), parted_threads(device) as leave_cores, Feed(make, last=steps, prepare=prepare) as feed:
         loop = Loop(spec, _initial(spec, stream, start), stream, key, steps, validation, feed, share)
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else device.type,
