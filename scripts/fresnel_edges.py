@@ -1,0 +1,155 @@
+"""Where particles end in underfocused micrographs: the edge that Fresnel's fringe tells, the label's, a network's.
+
+    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET]
+
+Around an edge at underfocus the image is bright outside and dark inside, and how it changes from one to the other
+follows from defocus, which the rings of the film tell (``fit_ctf``), from the blur, and from how much the particle
+turns the phase and absorbs. Those four, the background and the place of the edge are fitted to each round lone
+particle's mean profile across its labelled edge, with the image of a sphere. DATASET holds stored waves of structures
+whose edges are known: there the fitted ones are off by what the model leaves out (crystals are no spheres).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import least_squares
+
+from exitwave.core import ExitwaveError
+from exitwave.dataset import Dataset
+from exitwave.imaging import Micrograph, image
+from exitwave.learning import Network
+from exitwave.micrographs import fit_ctf, labelled_pairs
+from exitwave.scattering.electron import wavelength
+
+SIDE, STEP, REACH = 256, 0.5, 60.0  # of the model's grid, px and Å; of its profile to either side of the edge, Å
+ENERGY = 300e3  # eV; the product of wavelength and defocus is what fringes and rings tell
+NEAR, FAR = 25, 40  # px to the next particle and around this one
+LENS: dict[str, Any] = {
+    "defocus": 2000,
+    "focal_spread": 25,
+    "focal_nodes": 5,
+    "convergence": 0.2,
+    "vibration": 2,
+    "dose": 2000,
+}
+_Y, _X = np.mgrid[:SIDE, :SIDE] * STEP - SIDE * STEP / 2
+_R = np.hypot(_Y, _X)
+_Q2 = np.fft.fftfreq(SIDE, STEP)[:, None] ** 2 + np.fft.fftfreq(SIDE, STEP) ** 2
+
+
+class Case(NamedTuple):
+    """A micrograph whose defocus is known, and where its particles are said to be."""
+
+    micrograph: Micrograph
+    label: NDArray[np.bool_]
+    defocus: float
+
+
+def profile(at: NDArray[np.float64], radius: float, defocus: float, phase: float, loss: float, blur: float) -> Any:
+    """Return the image of a sphere at distances ``at`` beyond its edge, Å; phase and loss per Å of thickness."""
+    thickness = 2 * np.sqrt(np.clip(radius**2 - _R**2, 0, None))
+    lens = np.exp(1j * np.pi * wavelength(ENERGY) * defocus * _Q2)
+    wave = np.fft.ifft2(np.fft.fft2(np.exp((1j * phase - loss / 2) * thickness)) * lens)
+    seen = np.fft.ifft2(np.fft.fft2(np.abs(wave) ** 2) * np.exp(-2 * (np.pi * blur) ** 2 * _Q2)).real
+    place = np.round((_R - radius + REACH) / STEP).astype(int).ravel()
+    inside = (place >= 0) & (place < 2 * REACH / STEP)
+    count = np.bincount(place[inside])
+    mean = np.bincount(place[inside], seen.ravel()[inside]) / np.maximum(count, 1)
+    there = count > 0
+    return np.interp(at, (np.arange(len(count)) * STEP - REACH)[there], mean[there])
+
+
+def edge(case: Case, one: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]] | None:
+    """Return how far the fitted edge lies beyond the label's, Å, and the pixels looked at; None if not fit for it."""
+    image, step = case.micrograph.array, case.micrograph.known_pixel_size()
+    beyond = signed(one)
+    used = (beyond < FAR) & (ndimage.distance_transform_edt(~others) > NEAR)
+    rows, columns = np.nonzero(one)
+    outside = (beyond > 0) & (beyond < NEAR)
+    ends = [rows.min(), columns.min(), *(np.array(one.shape) - 1 - (rows.max(), columns.max()))]
+    if min(ends) < NEAR or len(rows) < 500 or used[outside].mean() < 0.6:
+        return None
+    short, long = np.linalg.eigvalsh(np.cov(rows, columns))
+    if long / short > 1.5:
+        return None
+    radius = np.sqrt(len(rows) / np.pi)
+    bins = np.arange(-0.7 * radius, 30)
+    seen = np.array([image[used & (beyond >= low) & (beyond < low + 1)].mean() for low in bins]) / np.median(image)
+    at, radius = (bins + 0.5) * step, radius * step
+
+    def misfit(values: NDArray[np.float64]) -> Any:
+        shift, *rest, background = values
+        return background * profile(at - shift, radius + shift, case.defocus, *rest) - seen
+
+    bounds = ([-6, 0.004, 0, 0.3, 0.8], [9, 0.06, 0.04, 6, 1.25])
+    return float(least_squares(misfit, [1.5, 0.018, 0.003, 2, 1], bounds=bounds).x[0]), used
+
+
+def signed(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the distance from a mask's edge, px, negative inside."""
+    out, into = ndimage.distance_transform_edt(~mask), ndimage.distance_transform_edt(mask)
+    return np.where(mask, 0.5 - into, out - 0.5)
+
+
+def micrographs(folder: str | None) -> Iterator[Case]:
+    """Yield labelled micrographs at strong underfocus."""
+    for micrograph, mask in labelled_pairs(folder):
+        try:
+            defocus = fit_ctf(micrograph, energy=ENERGY).defocus
+        except ExitwaveError:
+            continue
+        if defocus > 1000:
+            yield Case(micrograph, np.asarray(mask) > 0, defocus)
+
+
+def simulated(folder: str) -> Iterator[Case]:
+    """Yield images of stored waves, as blurred and as far from focus as the micrographs are."""
+    data = Dataset(folder)
+    for number in range(0, len(data), 4):
+        wave = data.waves(number // 2, atoms=False)
+        mask = np.asarray(data[number].labels["thickness"]) > 0
+        yield Case(
+            image(wave, seed=number, **LENS), mask, LENS["defocus"] * wavelength(wave.energy) / wavelength(ENERGY)
+        )
+
+
+def main() -> None:
+    """Print how far from the fitted edges the labels' and the network's lie."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network")
+    parser.add_argument("--folder")
+    parser.add_argument("--simulated")
+    asked = parser.parse_args()
+    network = Network.load(asked.network)
+    rows = []
+    for case in simulated(asked.simulated) if asked.simulated else micrographs(asked.folder):
+        step = case.micrograph.known_pixel_size()
+        found = network.predict(case.micrograph.array, step, symmetries=8) > 0.5
+        border = found ^ ndimage.binary_erosion(found, border_value=1)
+        numbered, count = ndimage.label(case.label)
+        for number in range(1, count + 1):
+            one = numbered == number
+            fitted = edge(case, one, case.label & ~one)
+            if fitted is None:
+                continue
+            shift, used = fitted
+            beyond = signed(one)
+            drawn = beyond[border & used & (np.abs(beyond) < NEAR)]
+            if drawn.size:
+                rows.append((np.sqrt(one.sum() / np.pi) * step, shift, (drawn.mean() + 0.5) * step))
+    radius, fit, drawn = np.array(rows).T
+    print(f"{len(rows)} round lone particles, {radius.min():.0f} to {radius.max():.0f} Å; beyond the fitted edge:")
+    for name, off in (("label", -fit), ("network", drawn - fit)):
+        spread = off.std(ddof=1)
+        print(f"{name:8} {off.mean():+.2f} ± {spread / np.sqrt(len(off)):.2f} Å (spread {spread:.2f} Å)")
+    print(f"network beyond the label {drawn.mean():+.2f} Å")
+
+
+if __name__ == "__main__":
+    main()
