@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Simulate a small data set, train a network on it, segment real micrographs, write report.html.
 
-    Takes five to eight minutes on two cores. Interrupted and run again, it goes on where it stopped.
+    Takes two to eight minutes on two cores. Interrupted and run again, it goes on where it stopped.
     """
     from exitwave.demo import Demo, demo_recipe, run
 
