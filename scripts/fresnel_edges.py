@@ -1,12 +1,13 @@
 """Where particles end in underfocused micrographs: the edge that Fresnel's fringe tells, the label's, a network's.
 
-    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET]
+    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET] [--outline 0.75]
 
 Around an edge at underfocus the image is bright outside and dark inside, and how it changes from one to the other
-follows from defocus, which the rings of the film tell (``fit_ctf``), from the blur, and from how much the particle
-turns the phase and absorbs. Those four, the background and the place of the edge are fitted to each round lone
-particle's mean profile across its labelled edge, with the image of a sphere. DATASET holds stored waves of structures
-whose edges are known: there the fitted ones are off by what the model leaves out (crystals are no spheres).
+follows from defocus, which the rings of the film tell (``fit_ctf``; underfocus is assumed), from the blur, and from
+how much the particle turns the phase and absorbs. The last three, the background and the place of the edge are fitted to
+each round lone particle's mean profile across its labelled edge, with the image of a sphere. DATASET, of two images a
+structure, holds stored waves of structures whose edges are known: there the fitted ones are off by what the model
+leaves out (crystals are no spheres, and particles may lie a film's thickness from focus, some 0.15 Å).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from exitwave.scattering.electron import wavelength
 
 SIDE, STEP, REACH = 256, 0.5, 60.0  # of the model's grid, px and Å; of its profile to either side of the edge, Å
 ENERGY = 300e3  # eV; the product of wavelength and defocus is what fringes and rings tell
-NEAR, FAR = 25, 40  # px to the next particle and around this one
+NEAR, FAR, LEAST = 14.5, 23.0, 170.0  # Å to the next particle and around this one; area of a label, Å²
 LENS: dict[str, Any] = {
     "defocus": 2000,
     "focal_spread": 25,
@@ -65,30 +66,33 @@ def profile(at: NDArray[np.float64], radius: float, defocus: float, phase: float
     return np.interp(at, (np.arange(len(count)) * STEP - REACH)[there], mean[there])
 
 
-def edge(case: Case, one: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]] | None:
-    """Return how far the fitted edge lies beyond the label's, Å, and the pixels looked at; None if not fit for it."""
-    image, step = case.micrograph.array, case.micrograph.known_pixel_size()
-    beyond = signed(one)
-    used = (beyond < FAR) & (ndimage.distance_transform_edt(~others) > NEAR)
+def edge(case: Case, one: NDArray[np.bool_], others: NDArray[np.bool_]) -> tuple[Any, NDArray[np.bool_]] | None:
+    """Return what was fitted, first how far the edge lies beyond the label's, Å, and the pixels looked at."""
+    array, step = case.micrograph.array, case.micrograph.known_pixel_size()
+    beyond = signed(one) * step
+    used = (beyond < FAR) & (ndimage.distance_transform_edt(~others) * step > NEAR)
     rows, columns = np.nonzero(one)
     outside = (beyond > 0) & (beyond < NEAR)
     ends = [rows.min(), columns.min(), *(np.array(one.shape) - 1 - (rows.max(), columns.max()))]
-    if min(ends) < NEAR or len(rows) < 500 or used[outside].mean() < 0.6:
+    if min(ends) * step < NEAR or len(rows) * step**2 < LEAST or used[outside].mean() < 0.6:
         return None
     short, long = np.linalg.eigvalsh(np.cov(rows, columns))
     if long / short > 1.5:
         return None
-    radius = np.sqrt(len(rows) / np.pi)
-    bins = np.arange(-0.7 * radius, 30)
-    seen = np.array([image[used & (beyond >= low) & (beyond < low + 1)].mean() for low in bins]) / np.median(image)
-    at, radius = (bins + 0.5) * step, radius * step
+    radius = np.sqrt(len(rows) / np.pi) * step
+    inside = used & (beyond > -0.7 * radius) & (beyond < 17.0)
+    place = np.floor((beyond[inside] + radius) / step).astype(int)
+    count = np.bincount(place)
+    at, seen = (
+        np.bincount(place, of[inside])[count > 0] / count[count > 0] for of in (beyond, array / np.median(array))
+    )
 
     def misfit(values: NDArray[np.float64]) -> Any:
         shift, *rest, background = values
         return background * profile(at - shift, radius + shift, case.defocus, *rest) - seen
 
     bounds = ([-6, 0.004, 0, 0.3, 0.8], [9, 0.06, 0.04, 6, 1.25])
-    return float(least_squares(misfit, [1.5, 0.018, 0.003, 2, 1], bounds=bounds).x[0]), used
+    return least_squares(misfit, [1.5, 0.018, 0.003, 2, 1], bounds=bounds).x, used
 
 
 def signed(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -101,11 +105,11 @@ def micrographs(folder: str | None) -> Iterator[Case]:
     """Yield labelled micrographs at strong underfocus."""
     for micrograph, mask in labelled_pairs(folder):
         try:
-            defocus = fit_ctf(micrograph, energy=ENERGY).defocus
+            rings = fit_ctf(micrograph, energy=ENERGY)
         except ExitwaveError:
             continue
-        if defocus > 1000:
-            yield Case(micrograph, np.asarray(mask) > 0, defocus)
+        if rings.visible and rings.defocus > 1000:
+            yield Case(micrograph, np.asarray(mask) > 0, rings.defocus)
 
 
 def simulated(folder: str) -> Iterator[Case]:
@@ -125,12 +129,13 @@ def main() -> None:
     parser.add_argument("network")
     parser.add_argument("--folder")
     parser.add_argument("--simulated")
+    parser.add_argument("--outline", type=float, default=0.75, help="probability, as exitwave segment draws it")
     asked = parser.parse_args()
     network = Network.load(asked.network)
     rows = []
     for case in simulated(asked.simulated) if asked.simulated else micrographs(asked.folder):
         step = case.micrograph.known_pixel_size()
-        found = network.predict(case.micrograph.array, step, symmetries=8) > 0.5
+        found = network.predict(case.micrograph.array, step, symmetries=8) > asked.outline
         border = found ^ ndimage.binary_erosion(found, border_value=1)
         numbered, count = ndimage.label(case.label)
         for number in range(1, count + 1):
@@ -138,17 +143,21 @@ def main() -> None:
             fitted = edge(case, one, case.label & ~one)
             if fitted is None:
                 continue
-            shift, used = fitted
-            beyond = signed(one)
+            (shift, _, loss, blur, _), used = fitted
+            beyond = (signed(one) + 0.5) * step
             drawn = beyond[border & used & (np.abs(beyond) < NEAR)]
             if drawn.size:
-                rows.append((np.sqrt(one.sum() / np.pi) * step, shift, (drawn.mean() + 0.5) * step))
-    radius, fit, drawn = np.array(rows).T
-    print(f"{len(rows)} round lone particles, {radius.min():.0f} to {radius.max():.0f} Å; beyond the fitted edge:")
+                rows.append((np.sqrt(one.sum() / np.pi) * step, shift, drawn.mean(), loss, blur))
+    if len(rows) < 2:
+        raise SystemExit("fewer than two round lone particles at strong underfocus were found.")
+    radius, fit, drawn, loss, blur = np.array(rows).T
+    print(
+        f"{len(rows)} round lone particles, {radius.min():.0f} to {radius.max():.0f} Å, outlines at {asked.outline:g}"
+    )
+    print(f"fitted on the average: loss {loss.mean():.4f} per Å, blur {blur.mean():.1f} Å; beyond the fitted edge:")
     for name, off in (("label", -fit), ("network", drawn - fit)):
         spread = off.std(ddof=1)
         print(f"{name:8} {off.mean():+.2f} ± {spread / np.sqrt(len(off)):.2f} Å (spread {spread:.2f} Å)")
-    print(f"network beyond the label {drawn.mean():+.2f} Å")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         "- Outlines are where particles are thicker than 5 Å. Hand-drawn labels lie up to 2 Å inside or outside.",
         "- Small particles at low dose (below some 100 e/Å²) are found too large or not at all; look at the"
         " confidence.",
-        "- On strongly underfocused bright-field micrographs (beyond 1400 Å) outlines lie 2 Å outside.",
+        "- On strongly underfocused bright-field micrographs (beyond 1400 Å) outlines lie 1 Å outside.",
         "- The pixel size must be known within 20 %. `exitwave segment` says where an image is unlike the training.",
         "",
     ]

@@ -72,7 +72,8 @@ def main() -> None:
 
     Commands that come to their end end with code 1 where something that they were given failed or is wrong.
     """
-    # before torch is imported: threads that spin while they wait take cores from those that prepare the next batch
+    # Before torch is imported, here and in the processes that commands start: threads that spin while they wait
+    # take cores from those that work, as from the one that prepares a training's next batch.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         with warnings.catch_warnings():

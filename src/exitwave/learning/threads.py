@@ -17,7 +17,8 @@ def parted_threads(device: torch.device) -> Iterator[Callable[[], None]]:
     On a processor it keeps a quarter of torch's threads, at least one. With as many as the network has, each of the
     network's operations waits for cores that the other occupies: on two cores a live training then makes 2.7 steps a
     second, which is less than with one thread (3.5), and parted 3.4, or 3.9 where idle threads do not spin
-    (``OMP_WAIT_POLICY=passive``, as the command line has it).
+    (``OMP_WAIT_POLICY=passive``, as the command line has it). Threads that first use torch while the training runs
+    get as few.
 
     Parameters
     ----------
@@ -41,4 +42,5 @@ def parted_threads(device: torch.device) -> Iterator[Callable[[], None]]:
     try:
         yield prepare
     finally:
-        torch.set_num_threads(count)  # of this thread, which kept them, and of those that start after it
+        if device.type == "cpu":
+            torch.set_num_threads(count)  # of this thread, which kept them, and of those that start after it
