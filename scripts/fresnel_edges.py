@@ -4,10 +4,10 @@
 
 Around an edge at underfocus the image is bright outside and dark inside, and how it changes from one to the other
 follows from defocus, which the rings of the film tell (``fit_ctf``; underfocus is assumed), from the blur, and from
-how much the particle turns the phase and absorbs. The last three, the background and the place of the edge are fitted to
-each round lone particle's mean profile across its labelled edge, with the image of a sphere. DATASET, of two images a
-structure, holds stored waves of structures whose edges are known: there the fitted ones are off by what the model
-leaves out (crystals are no spheres, and particles may lie a film's thickness from focus, some 0.15 Å).
+how much the particle turns the phase and absorbs. The last three, the background and the place of the edge are
+fitted to each round lone particle's mean profile across its labelled edge, with the image of a sphere. DATASET, of
+two images a structure, holds stored waves of structures whose edges are known: there the fitted ones are off by what
+the model leaves out (crystals are no spheres, and particles may lie a film's thickness from focus, some 0.15 Å).
 """
 
 from __future__ import annotations
