@@ -53,7 +53,7 @@ class Case(NamedTuple):
 
 
 def profile(at: NDArray[np.float64], radius: float, defocus: float, phase: float, loss: float, blur: float) -> Any:
-    """Return the image of a sphere at distances ``at`` beyond its edge, Å; phase and loss per Å of thickness."""
+    """Return a sphere's image at distances ``at`` beyond its edge, Å; phase in rad/Å, loss of intensity in 1/Å."""
     thickness = 2 * np.sqrt(np.clip(radius**2 - _R**2, 0, None))
     lens = np.exp(1j * np.pi * wavelength(ENERGY) * defocus * _Q2)
     wave = np.fft.ifft2(np.fft.fft2(np.exp((1j * phase - loss / 2) * thickness)) * lens)
@@ -115,7 +115,7 @@ def micrographs(folder: str | None) -> Iterator[Case]:
 def simulated(folder: str) -> Iterator[Case]:
     """Yield images of stored waves, as blurred and as far from focus as the micrographs are."""
     data = Dataset(folder)
-    for number in range(0, len(data), 4):
+    for number in range(0, len(data), 2):
         wave = data.waves(number // 2, atoms=False)
         mask = np.asarray(data[number].labels["thickness"]) > 0
         yield Case(
