@@ -34,6 +34,17 @@ def test_targets_are_physical():
     assert radius.min() > 10 - 2 - 0.6
 
 
+def test_heads_learn_what_a_projection_tells_where_the_data_say_it():
+    on_top = discs()
+    behind = on_top["instances"].copy()
+    behind[:, 40:48] = np.where(behind[:, 40:48] > 0, 2, 0)
+    maps = on_top | {"territories": behind, "depth": np.full(behind.shape, 7.0)}
+    boundary, distance, _ = head_targets(ALL, maps, 0.5).astype(float)
+    assert np.array_equal(boundary, head_targets(["boundary"], {"instances": behind}, 0.5)[0])
+    assert not np.array_equal(boundary, head_targets(["boundary"], on_top, 0.5)[0])
+    assert np.allclose(distance, 0.7, atol=1e-3)
+
+
 def test_distance_grows_with_the_crop_and_thickness_does_not():
     maps = discs()
     targets = head_targets(ALL, maps, 0.5)[None]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Verdict", "catalog", "geometry", "images", "spread", "statistics"]
 
 # rules whose maps cover the particles; of others, only that they come out again is checked
-_COVERING = ("grains", "instances", "phase", "phase_thickness", "thickness")
+_COVERING = ("grains", "instances", "phase", "phase_thickness", "territories", "thickness")
 _XRAY = 50.0  # electrons that an X-ray counts as
 _SURELY = 16.0  # Å; where a particle is thicker, it is one whatever it is made of
 _RIM = 2.5  # Å by which a blurred outline may lie outside

@@ -18,6 +18,7 @@ from exitwave.labels.labels import Labels, label
 from exitwave.labels.lattice import Orientation, orientation
 from exitwave.labels.planes import PlanarFault, Planes, planar_faults
 from exitwave.labels.rules import Phase, PhaseThickness, Projected, Thickness
+from exitwave.labels.territories import Depth, Territories
 
 __all__ = [
     "RULES",
@@ -27,6 +28,7 @@ __all__ = [
     "ColumnPeaks",
     "ColumnSpecies",
     "Columns",
+    "Depth",
     "Distance",
     "FringeOrientation",
     "Fringes",
@@ -44,6 +46,7 @@ __all__ = [
     "Projected",
     "Rule",
     "Soft",
+    "Territories",
     "Thickness",
     "atom_columns",
     "atomic_volume",

@@ -188,8 +188,8 @@ def label_maps(
     if not net.heads:
         return labels, None
     known = tuple(getattr(data, "rules", ()))
-    needed = dict.fromkeys(HEADS[name].rule for name in net.heads)
-    maps = {name: np.asarray(data.masks(name, indices)) for name in needed if name in known} | {"mask": labels}
+    needed = dict.fromkeys(HEADS[name].rule_of(known) for name in net.heads)
+    maps = {name: np.asarray(data.masks(name, indices)) for name in needed if name} | {"mask": labels}
     partial = bool(getattr(data, "partial", False))
     targets = [
         head_targets(net.heads, {name: stack[at] for name, stack in maps.items()}, float(size), partial=partial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,20 +25,22 @@ class Head:
 
     Parameters
     ----------
-    rule
-        The label rule that its target is made of.
+    targets
+        How its target is made of a label map and its pixel size in Å, by the label rule, the best first.
     unit
         What the network's number 1 is, in the units of the map: 1 for a probability, else Å.
     probability
         Whether the map is a probability (its loss is cross entropy and Dice) or a length (smooth absolute error).
-    target
-        The map of a label map and its pixel size in Å.
     """
 
-    rule: str
+    targets: Mapping[str, Callable[[NDArray[np.generic], float], NDArray[np.floating]]]
     unit: float
     probability: bool
-    target: Callable[[NDArray[np.generic], float], NDArray[np.floating]]
+
+    def rule_of(self, known: Iterable[str]) -> str | None:
+        """Return the best of its rules among those known, or None."""
+        names = set(known)
+        return next((rule for rule in self.targets if rule in names), None)
 
 
 def boundary_target(instances: NDArray[np.generic], pixel_size: float) -> NDArray[np.float32]:
@@ -65,15 +67,16 @@ def distance_target(instances: NDArray[np.generic], pixel_size: float) -> NDArra
     return np.asarray(np.where(instances != 0, _to_outline(instances) * pixel_size, 0), np.float32)
 
 
-def thickness_target(thickness: NDArray[np.generic], pixel_size: float) -> NDArray[np.float32]:
-    """Return a thickness as it is, Å."""
-    return np.asarray(thickness, np.float32)
+def length_target(lengths: NDArray[np.generic], pixel_size: float) -> NDArray[np.float32]:
+    """Return a map of lengths as it is, Å."""
+    return np.asarray(lengths, np.float32)
 
 
+# "instances" say which of two particles is on top, which no image shows: they are second to what a projection tells
 HEADS: Mapping[str, Head] = {
-    "boundary": Head("instances", 1.0, True, boundary_target),
-    "distance": Head("instances", 10.0, False, distance_target),
-    "thickness": Head("projected", 50.0, False, thickness_target),
+    "boundary": Head({"territories": boundary_target, "instances": boundary_target}, 1.0, True),
+    "distance": Head({"depth": length_target, "instances": distance_target}, 10.0, False),
+    "thickness": Head({"projected": length_target}, 50.0, False),
 }
 """Heads by name."""
 
@@ -112,15 +115,16 @@ def head_targets(
     made = []
     for name in heads:
         head = HEADS[name]
-        if head.rule not in maps and partial:
+        rule = head.rule_of(maps)
+        if rule is None and partial:
             made.append(np.full(np.shape(next(iter(maps.values()))), np.nan))
             continue
-        if head.rule not in maps:
+        if rule is None:
             raise TrainingError(
-                f"the head {name} learns from labels of the rule {head.rule}, which the data do not have; "
-                f"add {{rule: {head.rule}}} to the recipe's labels."
+                f"the head {name} learns from labels of the rule {' or '.join(head.targets)}, which the data do "
+                f"not have; add {{rule: {next(iter(head.targets))}}} to the recipe's labels."
             )
-        made.append(head.target(np.asarray(maps[head.rule]), pixel_size) / head.unit)
+        made.append(head.targets[rule](np.asarray(maps[rule]), pixel_size) / head.unit)
     return np.stack(made).astype(np.float16)
 
 
