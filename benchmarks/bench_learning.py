@@ -12,10 +12,10 @@ import torch
 from exitwave.core import Stream
 from exitwave.imaging import Imaging
 from exitwave.learning import Crops, Live, Net, Network, Normalisation, Stored, Training, build
-from exitwave.learning.loop import run
 from exitwave.learning.losses import cross_entropy_dice
 from exitwave.learning.memory import keep_memory
 from exitwave.learning.networks import channels_last
+from exitwave.learning.runs import run
 from exitwave.scattering import scatter
 from exitwave.structure.families import family
 

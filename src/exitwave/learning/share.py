@@ -81,7 +81,7 @@ def run_shared(
     *,
     checkpoints: bool,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]], dict[str, Any]]:
-    """Train as :func:`~exitwave.learning.loop.run` does, with ``count`` processes that average their gradients.
+    """Train as :func:`~exitwave.learning.runs.run` does, with ``count`` processes that average their gradients.
 
     Every process learns from its own part of each batch, so a step sees as many crops as with one device.
 
@@ -128,7 +128,7 @@ def run_shared(
 
 def _work(rank: int, count: int, port: int, told: Any, report: bool, arguments: tuple[Any, ...]) -> None:
     """Be one of the processes; number 0 reports and writes the result."""
-    from exitwave.learning.loop import run
+    from exitwave.learning.runs import run
 
     # what lightning asks of a process that somebody else has started
     os.environ |= {

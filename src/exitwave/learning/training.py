@@ -238,7 +238,7 @@ def fit(
     devices
         As in ``train``.
     """
-    from exitwave.learning.loop import run
+    from exitwave.learning.runs import run
     from exitwave.learning.share import run_shared
 
     keep_memory()
