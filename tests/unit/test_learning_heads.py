@@ -9,20 +9,22 @@ from exitwave.learning import ArrayData, Crops, Net, Network, Normalisation, Sto
 from exitwave.learning.heads import HEADS, head_loss, head_targets
 from exitwave.learning.networks import architectures
 
-ALL = ("boundary", "distance", "thickness")
+ALL = ("boundary", "distance", "thickness", "depth")
 
 
 def discs(size=96, pixel_size=0.5):
     """Two touching particles of 10 Å radius and their thickness."""
     y, x = np.mgrid[:size, :size] * pixel_size
-    depth = [np.sqrt(np.clip(100 - (y - 24) ** 2 - (x - centre) ** 2, 0, None)) * 2 for centre in (14, 34)]
-    instances = np.where(depth[0] > 0, 1, np.where(depth[1] > 0, 2, 0))
-    return {"instances": instances, "projected": depth[0] + depth[1], "mask": instances > 0}
+    inside = [np.clip(10 - np.hypot(y - 24, x - centre), 0, None) for centre in (14, 34)]
+    thickness = sum(2 * np.sqrt(100 - (10 - depth) ** 2) for depth in inside)
+    instances = np.where(inside[0] > 0, 1, np.where(inside[1] > 0, 2, 0))
+    return {"instances": instances, "projected": thickness, "mask": instances > 0, "depth": np.maximum(*inside)}
 
 
 def test_targets_are_physical():
     maps = discs()
-    boundary, distance, thickness = head_targets(ALL, maps, 0.5).astype(float)
+    boundary, distance, thickness, depth = head_targets(ALL, maps, 0.5).astype(float)
+    assert np.abs(depth - distance)[maps["mask"]].max() * 10 < 0.8  # nothing lies over anything
     assert distance[48, 28] * HEADS["distance"].unit == pytest.approx(10, abs=0.6)  # a disc's centre
     assert thickness.max() * HEADS["thickness"].unit == pytest.approx(20, abs=0.1)
     assert boundary[48, 48] == 1  # where the two touch, though both are particle
@@ -39,10 +41,10 @@ def test_heads_learn_what_a_projection_tells_where_the_data_say_it():
     behind = on_top["instances"].copy()
     behind[:, 40:48] = np.where(behind[:, 40:48] > 0, 2, 0)
     maps = on_top | {"territories": behind, "depth": np.full(behind.shape, 7.0)}
-    boundary, distance, _ = head_targets(ALL, maps, 0.5).astype(float)
+    boundary, _, _, depth = head_targets(ALL, maps, 0.5).astype(float)
     assert np.array_equal(boundary, head_targets(["boundary"], {"instances": behind}, 0.5)[0])
     assert not np.array_equal(boundary, head_targets(["boundary"], on_top, 0.5)[0])
-    assert np.allclose(distance, 0.7, atol=1e-3)
+    assert np.allclose(depth, 0.7, atol=1e-3)
 
 
 def test_distance_grows_with_the_crop_and_thickness_does_not():
@@ -52,8 +54,9 @@ def test_distance_grows_with_the_crop_and_thickness_does_not():
     for scale in (0.8, 1.0, 1.25):
         crops = Crops(size=32, pixel_size=1.0, scale=scale)
         batch = Stored(maps["mask"][None] * 1.0, maps["mask"][None], 0.5, crops, net, targets).batch(0, 16, Stream(1))
-        inner = batch.targets[:, 1].flatten(1).amax(dim=1)
-        assert float(inner.max()) * 10 == pytest.approx(10 / scale, rel=0.12)
+        for head in (1, 3):
+            inner = batch.targets[:, head].flatten(1).amax(dim=1)
+            assert float(inner.max()) * 10 == pytest.approx(10 / scale, rel=0.12)
         assert float(batch.targets[:, 2].max()) * 50 == pytest.approx(20, rel=0.05)
 
 
@@ -85,7 +88,7 @@ def test_every_architecture_has_heads(name):
 class Simulated(ArrayData):
     """Discs whose brightness is their thickness, with the maps of a simulated data set."""
 
-    rules = ("phase", "instances", "projected")
+    rules = ("phase", "instances", "projected", "depth")
     partial = False
 
     def __init__(self, count):
@@ -93,7 +96,7 @@ class Simulated(ArrayData):
         maps = [discs() for _ in range(count)]
         thickness = np.stack([one["projected"] for one in maps])
         super().__init__(thickness + random.normal(size=thickness.shape), thickness > 3, 0.5)
-        self.maps = {name: np.stack([one[name] for one in maps]) for name in ("instances", "projected")}
+        self.maps = {name: np.stack([one[name] for one in maps]) for name in ("instances", "projected", "depth")}
 
     def masks(self, rule, indices):
         return self.maps[rule][indices] if rule in self.maps else super().masks(rule, indices)
@@ -127,4 +130,4 @@ def test_what_is_missing_is_named():
     with pytest.raises(SpecError, match="every head once"):
         Net(heads=("boundary", "boundary"))
     with pytest.raises(SpecError, match="heads"):
-        Net(heads=("depth",))
+        Net(heads=("height",))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from exitwave.core import Distribution, LogUniform, Number, Spec, TrainingError
+from exitwave.learning.heads import HEADS
 from exitwave.learning.resample import resample_images, resample_labels
 
 __all__ = ["Crops", "Place"]
@@ -76,10 +77,10 @@ class Crops(Spec):
     def targets(self, part: torch.Tensor, magnification: float, heads: Sequence[str]) -> torch.Tensor:
         """Return the crop (heads, size, size), float32, of the part of the heads' targets.
 
-        Distances grow with the image, thicknesses do not.
+        Distances and depths grow with the image, thicknesses do not.
         """
         crop = resample_images(part[None].float(), (self.size, self.size))[0]
-        grow = [magnification if name == "distance" else 1.0 for name in heads]
+        grow = [magnification if HEADS[name].grows else 1.0 for name in heads]
         return crop * torch.tensor(grow, device=crop.device)[:, None, None]
 
     def _limit(self, shape: tuple[int, int], pixel_size: float) -> float:

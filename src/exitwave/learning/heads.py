@@ -1,4 +1,4 @@
-"""Heads of a network beside its mask: outlines, distances and thickness."""
+"""Heads of a network beside its mask: outlines, distances, depth and thickness."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ class Head:
         What the network's number 1 is, in the units of the map: 1 for a probability, else Å.
     probability
         Whether the map is a probability (its loss is cross entropy and Dice) or a length (smooth absolute error).
+    grows
+        Whether its lengths lie in the image, so that they grow with it.
     """
 
     targets: Mapping[str, Callable[[NDArray[np.generic], float], NDArray[np.floating]]]
     unit: float
     probability: bool
+    grows: bool = False
 
     def rule_of(self, known: Iterable[str]) -> str | None:
         """Return the best of its rules among those known, or None."""
@@ -72,10 +75,11 @@ def length_target(lengths: NDArray[np.generic], pixel_size: float) -> NDArray[np
     return np.asarray(lengths, np.float32)
 
 
-# "instances" say which of two particles is on top, which no image shows: they are second to what a projection tells
+# what lies on top, as "instances" have it, no image shows: "territories" come first
 HEADS: Mapping[str, Head] = {
     "boundary": Head({"territories": boundary_target, "instances": boundary_target}, 1.0, True),
-    "distance": Head({"depth": length_target, "instances": distance_target}, 10.0, False),
+    "distance": Head({"instances": distance_target}, 10.0, False, grows=True),
+    "depth": Head({"depth": length_target}, 10.0, False, grows=True),
     "thickness": Head({"projected": length_target}, 50.0, False),
 }
 """Heads by name."""

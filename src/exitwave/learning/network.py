@@ -142,8 +142,8 @@ class Network:
     ) -> dict[str, NDArray[np.float32]]:
         """Return all that the network says, by name, each float32 (y, x).
 
-        "probability" of particle, and the map of every head: "boundary" (a probability), "distance" and "thickness"
-        (Å). See :meth:`predict`.
+        "probability" of particle, and the map of every head: "boundary" (a probability), "distance", "depth"
+        and "thickness" (Å). See :meth:`predict`.
 
         Examples
         --------

@@ -44,7 +44,8 @@ class Net(Spec):
         Number of classes, background included.
     heads
         What it gives beside the mask: "boundary" (probability of an outline within 2 Å), "distance" (of a particle's
-        pixel to its outline, Å) and "thickness" (of the particles along the beam, Å).
+        pixel to its visible outline, Å), "depth" (to that of the particle whole, Å) and "thickness" (of the particles
+        along the beam, Å).
     fine
         For "resnet_unet": whether the last convolutions work on full resolution.
 

@@ -34,8 +34,8 @@ def particles_of(
     probability
         Of particle, (y, x).
     maps
-        What else it says, by name; touching particles are parted by "boundary" or "distance" (Å) where it is there
-        and has learnt its task, and else at their necks.
+        What else it says, by name; touching particles are parted by "boundary", "depth" or "distance" (Å) where it
+        is there and has learnt its task, and else at their necks.
     pixel_size
         Å.
     threshold
@@ -89,11 +89,12 @@ def _depth(
         if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
             del inside, rim, deep  # of many bytes, as large as what comes now
             return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
-    if "distance" in maps:
-        depth = _smoothed(maps["distance"], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
-        # one that has not learnt its task is flat within particles
-        if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
-            return depth
+    for name in ("depth", "distance"):
+        if name in maps:
+            depth = _smoothed(maps[name], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
+            # one that has not learnt its task is flat within particles
+            if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
+                return depth
     return None
 
 

@@ -56,6 +56,7 @@ _HOMES = {
     "size_truth": "truth",
     "strain_field": "strain",
     "summarise": "summary",
+    "whole_shapes": "wholes",
     "write_coco": "exports",
     "write_hyperspy": "exports",
     "write_rois": "exports",
@@ -80,6 +81,7 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "Segmentation",
     "separate",
     "particle_table",
+    "whole_shapes",
     "size_histogram",
     "fit_lognormal",
     "LogNormal",
@@ -141,6 +143,7 @@ if TYPE_CHECKING:
     from exitwave.micrographs.strain import StrainField, strain_field
     from exitwave.micrographs.summary import Estimate, summarise
     from exitwave.micrographs.truth import SizeTruth, agglomerates, size_truth
+    from exitwave.micrographs.wholes import whole_shapes
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import ConvexHull, QhullError
 
 from exitwave.micrographs.segmentation import Segmentation
+from exitwave.micrographs.wholes import whole_shapes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ COLUMNS = {
     "x_nm": "float64",
     "y_nm": "float64",
     "touches_border": "bool",
+    "overlapped": "float64",
     "confidence": "float64",
 }
 
@@ -39,8 +41,11 @@ def particle_table(segmentation: Segmentation) -> pd.DataFrame:
     (:math:`2\sqrt{A/\pi}`), ``feret_diameter_nm`` and ``feret_minimum_nm`` (largest and smallest calliper width),
     ``circularity`` (:math:`4\pi A/P^2`; 1 for a disc, at most 1), ``aspect`` (major over
     minor axis of the ellipse of the same moments), ``x_nm``, ``y_nm`` (centroid; pixel (0, 0) is at 0, 0),
-    ``touches_border`` (cut off by the image's edge, so its size is a lower bound) and ``confidence`` (mean
-    probability of its pixels).
+    ``touches_border`` (cut off by the image's edge, so its size is a lower bound), ``overlapped`` (share of its area
+    that the instance map gives to others) and ``confidence`` (mean probability of its own pixels).
+
+    Sizes, shapes and places are of the particle whole, with what lies over or under others, as far as the network
+    says how deep inside of its particle a pixel lies: see :func:`~exitwave.micrographs.whole_shapes`.
 
     Parameters
     ----------
@@ -72,14 +77,20 @@ def particle_table(segmentation: Segmentation) -> pd.DataFrame:
     measure: Any = import_module("skimage.measure")
     nm = segmentation.micrograph.known_pixel_size() / 10
     height, width = segmentation.instances.shape
+    shapes = whole_shapes(segmentation.instances, segmentation.maps.get("depth"), 10 * nm)
     rows = []
     for region in measure.regionprops(segmentation.instances, intensity_image=segmentation.probability):
-        area = float(region.area)
-        top, left, bottom, right = region.bbox
-        shape = np.pad(region.image, 1)
+        along_y, along_x, whole = shapes[int(region.label)]
+        area = float(whole.sum())
+        shape = np.pad(whole, 1)
         largest, smallest = feret(shape)
         perimeter = _perimeter(shape)
-        y, x = region.centroid
+        y, x = (
+            part.start + float(places.mean())
+            for part, places in zip((along_y, along_x), np.nonzero(whole), strict=True)
+        )
+        edges = whole[0].any() and along_y.start == 0, whole[-1].any() and along_y.stop == height
+        sides = whole[:, 0].any() and along_x.start == 0, whole[:, -1].any() and along_x.stop == width
         rows.append(
             (
                 int(region.label),
@@ -91,7 +102,8 @@ def particle_table(segmentation: Segmentation) -> pd.DataFrame:
                 _aspect(shape),
                 x * nm,
                 y * nm,
-                bool(top == 0 or left == 0 or bottom == height or right == width),
+                any(edges) or any(sides),
+                1 - float(region.area) / area,
                 float(region.image_intensity[region.image].mean(dtype=np.float64)),
             )
         )

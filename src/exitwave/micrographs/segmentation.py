@@ -61,7 +61,8 @@ class Segmentation:
         The image as it was read.
     maps
         What else the network says, by name, each (y, x): "boundary" (probability of an outline), "distance" (of a
-        pixel to its particle's outline, Å), "thickness" (Å), "spread" (where the networks of an ensemble disagree).
+        pixel to its particle's visible outline, Å), "depth" (to that of the particle whole, Å), "thickness" (Å),
+        "spread" (where the networks of an ensemble disagree).
     unfamiliar
         In what the micrograph lies outside of what the network learnt from, one sentence each.
 
@@ -132,7 +133,8 @@ def segment(
         An image with a pixel size.
     network
         Anything with ``predict(array, pixel_size)``, the file of a trained network, or the name of a shipped one. A
-        network with a distance or boundary head parts touching particles by it.
+        network with a boundary, depth or distance head parts touching particles by it; one with a depth head tells
+        how large particles are that lie over each other.
     threshold
         Pixels at or above this probability are particle.
     outline
