@@ -16,8 +16,8 @@ def labelled_images(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield pairs of image and mask from a folder of micrographs, a data set, or a benchmark's HDF5 file.
 
-    Without a path, the labelled micrographs that come with exitwave. Where a data set numbers its particles, their
-    numbers are a third member.
+    Without a path, the labelled micrographs that come with exitwave. Where a data set numbers its particles
+    (``territories``, or ``instances``), their numbers are a third member.
     """
     dataset = path is not None and (path / "shards").is_dir()
     if rule is not None and not dataset:
@@ -40,9 +40,10 @@ def labelled_images(
             raise TrainingError(
                 f"rule is {name}, but {path} has the labels {', '.join(data.rules)}; give one of these."
             )
-        numbered = "instances" in data.rules
+        # who is on top, as "instances" have it, no image shows
+        numbering = next((each for each in ("territories", "instances") if each in data.rules), None)
         for sample in data:
-            numbers = (sample.labels["instances"],) if numbered else ()
+            numbers = (sample.labels[numbering],) if numbering else ()
             yield sample.image, sample.labels[name], *numbers
         return
     from exitwave.micrographs import labelled_pairs

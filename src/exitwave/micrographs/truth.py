@@ -63,7 +63,7 @@ def agglomerates(count: int = 40, per_structure: int = 2, *, seed: int, **sectio
     Returns
     -------
     Recipe
-        With the rules ``instances`` (three layers) and ``lattice``.
+        With the rules ``instances`` (three layers), ``territories`` and ``lattice``.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def agglomerates(count: int = 40, per_structure: int = 2, *, seed: int, **sectio
     for name, changes in sections.items():
         data[name] |= changes
     layers = [{"rule": "instances", **({"layer": n} if n else {})} for n in range(_LAYERS)]
-    return Recipe.parse(data | {"seed": seed, "labels": [*layers, {"rule": "lattice"}]})
+    return Recipe.parse(data | {"seed": seed, "labels": [*layers, {"rule": "territories"}, {"rule": "lattice"}]})
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,8 @@ def size_truth(
     network
         As for :func:`~exitwave.micrographs.segment`.
     data
-        Of :func:`agglomerates`, or any data set with the rules ``instances`` (and its layers) and ``lattice``.
+        Of :func:`agglomerates`, or any data set with the rules ``instances`` (and its layers) and ``lattice``; pixels
+        where several particles lie over each other belong to the one that ``territories`` says, where it is there.
     seed
         Of the bootstrap and of the groups.
     per_group, level
@@ -272,7 +273,7 @@ def _groups(count: int, size: int, data: Dataset, seed: int) -> Iterator[NDArray
 
 
 def _true_particles(maps: Any, micrograph: Micrograph) -> tuple[NDArray[np.int64], pd.DataFrame]:
-    """Return which particle is on top of every pixel, and the table of all particles, each whole."""
+    """Return which particle every pixel belongs to, and the table of all particles, each whole."""
     import pandas as pd
 
     layers = [np.asarray(values) for name, values in maps.items() if name.startswith("instances")]
@@ -288,7 +289,8 @@ def _true_particles(maps: Any, micrograph: Micrograph) -> tuple[NDArray[np.int64
         rows.append((int(number), size, feret(np.pad(whole[box], 1))[0] * nm, edge))
     columns = ["particle", "equivalent_diameter_nm", "feret_diameter_nm", "touches_border"]
     table = pd.DataFrame(rows, columns=columns).astype({"touches_border": bool})
-    return np.asarray(maps["instances"], np.int64), table
+    # where particles lie over each other, no image shows which one is on top
+    return np.asarray(maps["territories" if "territories" in maps else "instances"], np.int64), table
 
 
 def _owners(found: NDArray[np.int32], true: NDArray[np.int64]) -> tuple[list[int], int]:
