@@ -12,8 +12,10 @@ from exitwave.learning.instances import separate, trimmed, without_specks
 
 __all__ = ["particles_of"]
 
-_DISTANCE_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
-_HEAD_NECK = 2 / 3
+_SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
+# what ``neck`` is multiplied by: between touching particles the distance to an outline falls to nothing, the depth of
+# those that lie over each other does not
+_NECK, _DEPTH_NECK = 2 / 3, 8 / 7
 _LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
 
 
@@ -46,7 +48,8 @@ def particles_of(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`. Of two thirds of it where a head parts particles.
+        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 8/7
+        (depth) of this fraction of the shallower one's depth.
 
     Returns
     -------
@@ -62,10 +65,9 @@ def particles_of(
     """
     pixels = minimum_area / (pixel_size / 10) ** 2
     mask = without_specks(probability >= threshold, pixels)
-    depth = _depth(mask, maps, pixel_size)
-    # between particles that a head parts there is no depth at all, so that shallow necks are its noise
-    narrow = neck if depth is None else _HEAD_NECK * neck
-    instances = trimmed(separate(mask, neck=narrow, minimum_area=pixels, depth=depth), probability, outline)
+    depth, factor = _depth(mask, maps, pixel_size)
+    parted = separate(mask, neck=min(1.0, factor * neck), minimum_area=pixels, depth=depth)
+    instances = trimmed(parted, probability, outline)
     return _numbered(instances, np.bincount(instances.ravel()) >= pixels)
 
 
@@ -77,25 +79,32 @@ def _numbered(instances: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[
 
 def _depth(
     mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
-) -> NDArray[np.floating] | None:
-    """Return the distance to the particles' own outlines in pixels, where a head knows of these, else None."""
+) -> tuple[NDArray[np.floating] | None, float]:
+    """Return how deep pixels lie inside of their particle, px, and what that does to necks; None if no head knows."""
     if not mask.any():
-        return None
+        return None, 1.0
     inside = distance_transform_edt(mask)
+    if "depth" in maps:
+        depth = _smoothed(maps["depth"], mask, _SMOOTHING / pixel_size) / pixel_size
+        if _learnt(depth, inside, mask):
+            return depth, _DEPTH_NECK
     if "boundary" in maps:
         edge = gaussian_filter(maps["boundary"], _BOUNDARY_SMOOTHING / pixel_size)
         rim = mask & (inside * pixel_size <= 2.0)
         deep = mask & (inside * pixel_size > 5.0)
         if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
             del inside, rim, deep  # of many bytes, as large as what comes now
-            return np.asarray(distance_transform_edt(mask & (edge < 0.5)))
-    for name in ("depth", "distance"):
-        if name in maps:
-            depth = _smoothed(maps[name], mask, _DISTANCE_SMOOTHING / pixel_size) / pixel_size
-            # one that has not learnt its task is flat within particles
-            if np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT:
-                return depth
-    return None
+            return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK
+    if "distance" in maps:
+        depth = _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size
+        if _learnt(depth, inside, mask):
+            return depth, _NECK
+    return None, 1.0
+
+
+def _learnt(depth: NDArray[np.floating], inside: NDArray[np.float64], mask: NDArray[np.bool_]) -> bool:
+    """Return whether a head has learnt its task: one that has not is flat within particles."""
+    return bool(np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT)
 
 
 def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
