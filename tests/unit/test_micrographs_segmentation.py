@@ -12,6 +12,7 @@ from PIL import Image
 
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
+from exitwave.learning.parting import particles_of
 from exitwave.micrographs import (
     Estimate,
     Segmentation,
@@ -423,17 +424,33 @@ class Heads(Dark):
     def predict_maps(self, array: NDArray[np.float32], pixel_size: float) -> dict[str, NDArray[np.float32]]:
         left, right = np.hypot(Y - 100, X - 90) - 40, np.hypot(Y - 100, X - 140) - 40
         distance = np.abs(np.where(X <= 115, np.minimum(-left, 115 - X), np.minimum(-right, X - 115))) * pixel_size
-        maps = {"distance": distance, "boundary": np.where(distance < 1, 0.9, 0.1)}
+        maps = {
+            "distance": distance,
+            "boundary": np.where(distance < 1, 0.9, 0.1),
+            "depth": np.clip(-np.minimum(left, right), 0, None) * pixel_size,
+        }
         probability = np.where((left < 0) | (right < 0), 0.9, 0.1)
         return {"probability": probability, **{name: maps[name] for name in self.heads}}
 
 
-@pytest.mark.parametrize(("heads", "count"), [((), 1), (("distance",), 2), (("boundary",), 2)])
+@pytest.mark.parametrize(("heads", "count"), [((), 1), (("distance",), 2), (("boundary",), 2), (("depth",), 2)])
 def test_heads_part_particles_that_have_no_neck(heads: tuple[str, ...], count: int) -> None:
     overlapping = disc(100, 90, 40) | disc(100, 140, 40)
     found = segment(micrograph(overlapping), Heads(*heads), neck=0.6)
     assert len(found) == count
     assert set(found.maps) == set(heads)
+
+
+@pytest.mark.parametrize(("apart", "count"), [(10, 1), (32, 2), (60, 2), (100, 2)])
+def test_depth_parts_particles_that_lie_over_each_other(apart: int, count: int) -> None:
+    """Discs of one radius are two where their middles are 2 (1 − 6/7) radii apart and more: here 11 px."""
+    depth = np.clip(40 - np.minimum(np.hypot(Y - 100, X - 60), np.hypot(Y - 100, X - 60 - apart)), 0, None)
+    found = particles_of(np.where(depth > 0, 0.9, 0.1).astype(np.float32), {"depth": depth.astype(np.float32)}, 1.0)
+    assert found.max() == count
+    if count == 2:
+        middle = 60 + apart / 2
+        assert set(np.unique(found[:, X[0] < middle - 2])) == {0, found[100, 60]}
+        assert set(np.unique(found[:, X[0] > middle + 2])) == {0, found[100, 60 + apart]}
 
 
 @pytest.mark.parametrize("seed", range(4))
