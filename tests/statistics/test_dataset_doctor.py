@@ -17,6 +17,7 @@ import pytest
 
 from exitwave.core import DatasetError, Stream, distribution
 from exitwave.dataset import Dataset, Recipe, checks, doctor, generate
+from exitwave.dataset.checks import _floating
 from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value
 from exitwave.dataset.positions import places, position_tests, why_untested
 from exitwave.dataset.records import draw_image, draw_structure
@@ -54,6 +55,36 @@ def test_a_sound_data_set_is_healthy(tmp_path: Path) -> None:
     assert diagnosis["contact"].passed
     assert diagnosis["labels"].passed
     assert diagnosis["films"].passed
+
+
+def test_what_absorbs_and_what_lies_on_others_is_no_fault(tmp_path: Path) -> None:
+    """Images of clumps that absorb have fewer counts than their dose says, and particles that touch no film."""
+    clumps = RECIPE | {
+        "structures": {
+            "count": 8, "family": "agglomerates", "arrangement": "clump", "field": 64, "wrap": True,
+            "particles": {"material": "Au", "count": 4, "radius": 8},
+            "film": {"material": "a-C", "thickness": 15},
+        },
+        "scattering": {"sampling": 0.4, "configurations": 1, "absorption": 0.3},
+        "labels": ["thickness", "territories", "depth"],
+    }  # fmt: skip
+    diagnosis = doctor(made(tmp_path, clumps))
+    mean, dose = (Dataset(tmp_path / "set").column(name) for name in ("image_mean", "dose"))
+    assert (mean < 0.93 * dose * 0.16).any()
+    for name in ("dose", "mean intensity", "contact", "labels"):
+        assert diagnosis[name].passed, str(diagnosis)
+
+
+def test_what_floats_is_found() -> None:
+    plate = np.stack(np.meshgrid(*[np.arange(4) * 2.0] * 2, [0.0]), axis=-1).reshape(-1, 3)
+    film, cell = plate * (6, 6, 1), np.diag([40.0, 40.0, 60.0])
+    higher, lower, apart, pair, edge = (
+        plate + place for place in ((12, 12, 6), (12, 12, 3), (12, 12, 20), (12, 12, 22), (33, 12, 30))
+    )
+    assert _floating([higher, lower, apart, pair], film, cell) == 2  # two that hold each other and nothing else
+    assert _floating([higher, lower], film, cell) == 0
+    assert _floating([higher], film, cell) == 1
+    assert _floating([edge], film, cell) == 0  # what it rests on may be cut off
 
 
 @cache
