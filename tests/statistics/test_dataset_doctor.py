@@ -66,7 +66,7 @@ def test_what_absorbs_and_what_lies_on_others_is_no_fault(tmp_path: Path) -> Non
             "film": {"material": "a-C", "thickness": 15},
         },
         "scattering": {"sampling": 0.4, "configurations": 1, "absorption": 0.3},
-        "labels": ["thickness", "territories", "depth"],
+        "labels": ["thickness", "territories", "depth", "instances", {"rule": "instances", "layer": 1}],
     }  # fmt: skip
     diagnosis = doctor(made(tmp_path, clumps))
     mean, dose = (Dataset(tmp_path / "set").column(name) for name in ("image_mean", "dose"))

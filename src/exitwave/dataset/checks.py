@@ -287,7 +287,12 @@ def _overlaps(data: Dataset, index: int, atoms: Structure) -> list[tuple[float, 
     names = dict.fromkeys(name for name, role in zip(atoms.names, atoms.roles, strict=True) if role == "particle")
     row = int(np.flatnonzero(data.column("structure_id") == data.structures[index])[0])
     step = float(data.column("pixel_size")[row])
-    rules = {name: values for name, values in _masks(data, row).items() if name.split("-")[0] in _COVERING}
+    rules = {
+        name: values
+        for name, values in _masks(data, row).items()
+        # layers below the first are only where particles lie over each other
+        if name.split("-")[0] in _COVERING and "layer" not in name
+    }
     out = []
     for name, mask in rules.items():
         thickness = np.zeros(mask.shape)
