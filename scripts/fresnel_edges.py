@@ -1,6 +1,6 @@
 """Where particles end in underfocused micrographs: the edge that Fresnel's fringe tells, the label's, a network's.
 
-    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET] [--outline 0.75]
+    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET] [--outline 0.75] [--figure FILE]
 
 Around an edge at underfocus the image is bright outside and dark inside, and how it changes from one to the other
 follows from defocus, which the rings of the film tell (``fit_ctf``; underfocus is assumed), from the blur, and from
@@ -8,6 +8,7 @@ how much the particle turns the phase and absorbs. The last three, the backgroun
 fitted to each round lone particle's mean profile across its labelled edge, with the image of a sphere. DATASET, of
 two images a structure, holds stored waves of structures whose edges are known: there the fitted ones are off by what
 the model leaves out (crystals are no spheres, and particles may lie a film's thickness from focus, some 0.15 Å).
+The figure shows profiles and fits of two particles each of the first micrographs.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from exitwave.scattering.electron import wavelength
 SIDE, STEP, REACH = 256, 0.5, 60.0  # of the model's grid, px and Å; of its profile to either side of the edge, Å
 ENERGY = 300e3  # eV; the product of wavelength and defocus is what fringes and rings tell
 NEAR, FAR, LEAST = 14.5, 23.0, 170.0  # Å to the next particle and around this one; area of a label, Å²
+SHOWN = 8  # particles in the figure
 LENS: dict[str, Any] = {
     "defocus": 2000,
     "focal_spread": 25,
@@ -42,6 +44,17 @@ LENS: dict[str, Any] = {
 _Y, _X = np.mgrid[:SIDE, :SIDE] * STEP - SIDE * STEP / 2
 _R = np.hypot(_Y, _X)
 _Q2 = np.fft.fftfreq(SIDE, STEP)[:, None] ** 2 + np.fft.fftfreq(SIDE, STEP) ** 2
+
+
+class Shown(NamedTuple):
+    """A particle's mean profile, Å beyond its label, with the fit to it, and where edge and outline lie."""
+
+    title: str
+    beyond: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    fitted: NDArray[np.float64]
+    edge: float
+    drawn: float
 
 
 class Case(NamedTuple):
@@ -123,6 +136,48 @@ def simulated(folder: str) -> Iterator[Case]:
         )
 
 
+def shown(case: Case, one: NDArray[np.bool_], fitted: Any, used: NDArray[np.bool_], drawn: float) -> Shown:
+    """Return the profile of one particle in bins of a pixel."""
+    step = case.micrograph.known_pixel_size()
+    beyond, radius = signed(one) * step, np.sqrt(one.sum() / np.pi) * step
+    array = case.micrograph.array / np.median(case.micrograph.array)
+    edges = np.arange(-0.7 * radius, NEAR + 2, step)
+    bins = np.digitize(beyond[used], edges)
+    middle, mean = np.array(
+        [
+            (edges[b - 1] + step / 2, array[used][bins == b].mean())
+            for b in np.unique(bins[(bins > 0) & (bins < len(edges))])
+        ]
+    ).T
+    shift, phase, loss, blur, scale = fitted
+    curve = scale * profile(middle - shift, radius + shift, case.defocus, phase, loss, blur)
+    return Shown(f"{case.micrograph.name}, {radius:.0f} Å", middle, mean, curve, shift, drawn)
+
+
+def figure(examples: list[Shown], path: str) -> None:
+    """Draw profiles with their fits, and where label, edge and outline are."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, len(examples) // 2)
+    drawing = Figure(figsize=(2.9 * columns, 5.2), layout="constrained")
+    grid = drawing.subplots(2, columns, sharex=True, squeeze=False)
+    for axes, one in zip(grid.T.flat, examples, strict=False):
+        axes.plot(one.beyond, one.measured, ".", color="0.35", markersize=4)
+        axes.plot(one.beyond, one.fitted, color="#d55e00", linewidth=1.4)
+        for place, colour, style, name in (
+            (0.0, "#56b4e9", "-", "label"),
+            (one.edge, "#d55e00", "--", "edge, fitted"),
+            (one.drawn, "#009e73", ":", "network"),
+        ):
+            axes.axvline(place, color=colour, linestyle=style, linewidth=1.4, label=name)
+        axes.set_title(one.title, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].legend(fontsize=8, frameon=False)
+    drawing.supxlabel("Å beyond the label's outline")
+    drawing.supylabel("intensity over its median")
+    drawing.savefig(path, dpi=110)
+
+
 def main() -> None:
     """Print how far from the fitted edges the labels' and the network's lie."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,14 +185,16 @@ def main() -> None:
     parser.add_argument("--folder")
     parser.add_argument("--simulated")
     parser.add_argument("--outline", type=float, default=0.75, help="probability, as exitwave segment draws it")
+    parser.add_argument("--figure", help="file to draw profiles into")
     asked = parser.parse_args()
     network = Network.load(asked.network)
-    rows = []
+    rows, examples = [], []
     for case in simulated(asked.simulated) if asked.simulated else micrographs(asked.folder):
         step = case.micrograph.known_pixel_size()
         found = network.predict(case.micrograph.array, step, symmetries=8) > asked.outline
         border = found ^ ndimage.binary_erosion(found, border_value=1)
         numbered, count = ndimage.label(case.label)
+        of_this = 0
         for number in range(1, count + 1):
             one = numbered == number
             fitted = edge(case, one, case.label & ~one)
@@ -148,6 +205,11 @@ def main() -> None:
             drawn = beyond[border & used & (np.abs(beyond) < NEAR)]
             if drawn.size:
                 rows.append((np.sqrt(one.sum() / np.pi) * step, shift, drawn.mean(), loss, blur))
+                of_this += 1
+                if asked.figure and of_this <= 2 and len(examples) < SHOWN:
+                    examples.append(shown(case, one, *fitted, float(drawn.mean())))
+    if asked.figure:
+        figure(examples, asked.figure)
     if len(rows) < 2:
         raise SystemExit("fewer than two round lone particles at strong underfocus were found.")
     radius, fit, drawn, loss, blur = np.array(rows).T
