@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects, gaussian_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, gaussian_filter
 
 __all__ = ["Shape", "whole_shapes"]
 
@@ -94,16 +94,17 @@ def _with_hidden(
     limits = [(max(0, part.start - margin), min(length, part.stop + margin))
               for part, length in zip(box, instances.shape, strict=True)]  # fmt: skip
     rows, columns = (slice(*limit) for limit in limits)
-    reached = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
-    step = max(1, int(greatest / _STEPS))
-    shifts = box[0].start - rows.start, box[1].start - columns.start
-    centres = np.argwhere((depth >= _DEEP * greatest) & (depth > 0))
-    for y, x in centres[(centres % step == 0).all(axis=1)]:
-        radius = float(depth[y, x])
-        _paint(reached, y + shifts[0], x + shifts[1], radius)
     around = instances[rows, columns]
-    whole = (around == number) | (reached & (around > 0))
-    return rows, columns, whole
+    others = (around > 0) & (around != number)
+    inner = tuple(slice(part.start - whole.start, part.stop - whole.start)
+                  for part, whole in zip(box, (rows, columns), strict=True))  # fmt: skip
+    reaches = depth > distance_transform_edt(~others)[inner]
+    step = max(1, int(greatest / _STEPS))
+    centres = np.argwhere(reaches & (depth >= _DEEP * greatest))
+    reached = np.zeros(around.shape, bool)
+    for y, x in centres[(centres % step == 0).all(axis=1)]:
+        _paint(reached, y + inner[0].start, x + inner[1].start, float(depth[y, x]))
+    return rows, columns, (around == number) | (reached & others)
 
 
 def _paint(image: NDArray[np.bool_], y: int, x: int, radius: float) -> None:
