@@ -441,9 +441,9 @@ def test_heads_part_particles_that_have_no_neck(heads: tuple[str, ...], count: i
     assert set(found.maps) == set(heads)
 
 
-@pytest.mark.parametrize(("apart", "count"), [(10, 1), (32, 2), (60, 2), (100, 2)])
+@pytest.mark.parametrize(("apart", "count"), [(6, 1), (24, 2), (60, 2), (100, 2)])
 def test_depth_parts_particles_that_lie_over_each_other(apart: int, count: int) -> None:
-    """Discs of one radius are two where their middles are 2 (1 − 6/7) radii apart and more: here 11 px."""
+    """Discs of one radius are two where their middles are 2 (1 − 0.9) radii apart and more: here 8 px."""
     depth = np.clip(40 - np.minimum(np.hypot(Y - 100, X - 60), np.hypot(Y - 100, X - 60 - apart)), 0, None)
     found = particles_of(np.where(depth > 0, 0.9, 0.1).astype(np.float32), {"depth": depth.astype(np.float32)}, 1.0)
     assert found.max() == count

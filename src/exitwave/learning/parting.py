@@ -15,7 +15,7 @@ __all__ = ["particles_of"]
 _SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 # what ``neck`` is multiplied by: between touching particles the distance to an outline falls to nothing, the depth of
 # those that lie over each other does not
-_NECK, _DEPTH_NECK = 2 / 3, 8 / 7
+_NECK, _DEPTH_NECK = 2 / 3, 6 / 5
 _LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
 
 
@@ -48,7 +48,7 @@ def particles_of(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 8/7
+        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 6/5
         (depth) of this fraction of the shallower one's depth.
 
     Returns

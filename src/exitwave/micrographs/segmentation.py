@@ -145,7 +145,7 @@ def segment(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 8/7
+        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 6/5
         (depth) of this fraction of the shallower one's depth.
     clean
         Remove X-ray hits and hot pixels first; missing pixels are filled in any case.
