@@ -158,7 +158,7 @@ def figure(examples: list[Shown], path: str) -> None:
     """Draw profiles with their fits, and where label, edge and outline are."""
     from matplotlib.figure import Figure
 
-    columns = max(1, len(examples) // 2)
+    columns = -(-len(examples) // 2)
     drawing = Figure(figsize=(2.9 * columns, 5.2), layout="constrained")
     grid = drawing.subplots(2, columns, sharex=True, squeeze=False)
     for axes, one in zip(grid.T.flat, examples, strict=False):
@@ -208,10 +208,10 @@ def main() -> None:
                 of_this += 1
                 if asked.figure and of_this <= 2 and len(examples) < SHOWN:
                     examples.append(shown(case, one, *fitted, float(drawn.mean())))
-    if asked.figure:
-        figure(examples, asked.figure)
     if len(rows) < 2:
         raise SystemExit("fewer than two round lone particles at strong underfocus were found.")
+    if asked.figure:
+        figure(examples, asked.figure)
     radius, fit, drawn, loss, blur = np.array(rows).T
     print(
         f"{len(rows)} round lone particles, {radius.min():.0f} to {radius.max():.0f} Å, outlines at {asked.outline:g}"

@@ -2,7 +2,8 @@
 
     python docs/images/overlap.py NETWORK OUTPUT.jpg
 
-NETWORK is a file or the name of a shipped network. Six agglomerates are simulated that no network learnt from.
+NETWORK is a file or the name of a shipped network; one without a head for depth ends outlines where particles meet.
+Six agglomerates are simulated that no network learnt from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 from skimage.measure import find_contours
 
-from exitwave.dataset import Recipe, generate
+from exitwave.dataset import Dataset, generate
 from exitwave.imaging import Micrograph
 from exitwave.learning import Network
 from exitwave.micrographs import Segmentation, agglomerates, segment, whole_shapes
@@ -25,10 +26,10 @@ BLUE, COLOURS = "#56b4e9", ("#ff7f50", "#ffd54f", "#69f0ae", "#ea80fc", "#ff5252
 
 
 def outlines(axes: Axes, found: Segmentation) -> None:
-    """Draw the outlines of the particles found, dashed what lies over or under others."""
+    """Draw the outlines of the particles found, dotted those of the particles whole."""
     pixel_size = found.micrograph.known_pixel_size()
     own = whole_shapes(found.instances, None, pixel_size)
-    whole = whole_shapes(found.instances, found.maps["depth"], pixel_size)
+    whole = whole_shapes(found.instances, found.maps.get("depth"), pixel_size)
     for number in own:
         for shapes, style in ((own, "solid"), (whole, "dotted")):
             rows, columns, shape = shapes[number]
@@ -38,10 +39,15 @@ def outlines(axes: Axes, found: Segmentation) -> None:
 
 
 def main(network_name: str, output: str) -> None:
-    """Draw the figure."""
+    """Simulate, segment and draw."""
     network = Network.load(network_name)
     recipe = agglomerates(6, 1, seed=21, structures={"arrangement": "clump", "position": [76.8, 76.8]})
-    data = generate(Recipe.parse(recipe.model_dump(mode="json", exclude_unset=True)), tempfile.mkdtemp())
+    with tempfile.TemporaryDirectory() as folder, generate(recipe, folder) as data:
+        draw(network, data, output)
+
+
+def draw(network: Network, data: Dataset, output: str) -> None:
+    """Draw a column for every image."""
     figure = Figure(figsize=(12, 6.3), layout="constrained")
     rows = figure.subplots(3, len(data), gridspec_kw={"wspace": 0.02})
     for column, sample in enumerate(data):

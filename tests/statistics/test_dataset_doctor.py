@@ -17,7 +17,7 @@ import pytest
 
 from exitwave.core import DatasetError, Stream, distribution
 from exitwave.dataset import Dataset, Recipe, checks, doctor, generate
-from exitwave.dataset.checks import _floating
+from exitwave.dataset.checks import _at_border, _floating
 from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value
 from exitwave.dataset.positions import places, position_tests, why_untested
 from exitwave.dataset.records import draw_image, draw_structure
@@ -84,7 +84,9 @@ def test_what_floats_is_found() -> None:
     assert _floating([higher, lower, apart, pair], film, cell) == 2  # two that hold each other and nothing else
     assert _floating([higher, lower], film, cell) == 0
     assert _floating([higher], film, cell) == 1
-    assert _floating([edge], film, cell) == 0  # what it rests on may be cut off
+    assert _floating([edge, higher], film, cell) == 2
+    assert _at_border([higher, edge], cell) == [1]
+    assert _floating([edge, higher], film, cell, held=[0]) == 1
 
 
 @cache

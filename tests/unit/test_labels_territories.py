@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import distance_transform_edt
 
 from exitwave.labels import Depth, Instances, Territories
+from exitwave.labels.territories import _depth
 from exitwave.scattering import ExitWave
 from exitwave.structure import Crystal, Scene, Sphere, Structure, Volume
 
@@ -104,6 +106,29 @@ def test_discs_of_the_depths_are_the_whole_outlines(shift: tuple[float, float]) 
         assert not (whole & ~alone).any()
         assert whole.sum() > 0.93 * alone.sum()
         assert (number == index).sum() < 0.85 * alone.sum()
+
+
+def test_the_border_of_a_field_that_does_not_wrap_is_no_outline() -> None:
+    atoms = spheres((15.0, (55.0, 25.0, 40.0)))
+    wrapped = territories(atoms, Depth)
+    kept = atoms.select(atoms.positions[:, 0] > 30)  # what came in at the opposite border is cut off
+    cut = territories(kept, Depth)
+    assert wrapped[50, 110] == pytest.approx(15, abs=1.0)
+    assert cut[50, 110] == pytest.approx(15, abs=1.0)
+    assert cut[50, 119] > 12
+    inside = slice(30, 70), slice(96, 112)
+    assert np.abs(cut - wrapped)[inside].max() < 1.5
+
+
+def test_depth_of_what_fills_the_field_is_periodic() -> None:
+    yes = np.hypot(*np.mgrid[-40:40, -50:50]) < 48
+    mask = np.roll(yes, (13, 31), (0, 1))
+    tiled = distance_transform_edt(np.tile(mask, (3, 3)), sampling=(0.5, 0.5))[80:160, 100:200]
+    everywhere = np.stack(np.meshgrid(np.arange(0, 40, 2.0), np.arange(0, 50, 2.0)), axis=-1).reshape(-1, 2)
+    places, depth = _depth(mask, (0.5, 0.5), everywhere, np.array([40.0, 50.0]))
+    found = np.zeros(mask.shape)
+    found[places] = depth
+    assert np.abs(found - np.maximum(tiled - 0.25, 0)).max() < 1e-9
 
 
 def test_nothing_and_everything() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ __all__ = ["Verdict", "catalog", "geometry", "images", "spread", "statistics"]
 # rules whose maps cover the particles; of others, only that they come out again is checked
 _COVERING = ("grains", "instances", "phase", "phase_thickness", "territories", "thickness")
 _XRAY = 50.0  # electrons that an X-ray counts as
-_BEYOND = 0.25  # share of electrons that particles may scatter beyond the band; 15 % by gold at 0.4 Å per pixel
+_COVERED = tuple(f"{name}_fraction" for name in _COVERING)
+_BEYOND = 0.25  # share of electrons that 90 Å of gold scatter beyond the band of pixels of 0.4 Å
 _SURELY = 16.0  # Å; where a particle is thicker, it is one whatever it is made of
 _RIM = 2.5  # Å by which a blurred outline may lie outside
 _BOND = 4.5  # Å; atoms of a particle and of the film that touch are nearer than this
@@ -139,7 +140,8 @@ def _dose(data: Dataset) -> Verdict:
     noise = 6 * np.sqrt(gain * expected / (data.column("height") * data.column("width") * 1.0)) + 0.5
     more = data.column("image_mean") - expected
     # what is absorbed is missing, and what heavy particles scatter beyond the band of the pixels
-    least = np.where(_column(data, "absorption", 0.0) > 0, np.inf, _BEYOND) * expected + noise
+    covered = np.max([data.column(name) for name in columns if name in _COVERED] or [np.ones(len(data))], axis=0)
+    least = np.where(_column(data, "absorption", 0.0) > 0, np.inf, 0.06 + _BEYOND * covered) * expected + noise
     off = (more > 0.06 * expected + noise) | (more < -least)
     bad = int(off[plain].sum())
     return Verdict(
@@ -163,8 +165,9 @@ def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator
             supports.append((name, {tuple(place) for place in np.round(unmoved[:, :2], 3).tolist()}))
         if len(film):
             bodies = [atoms.positions[atoms.objects == one] for one in np.unique(atoms.objects[particles]).tolist()]
-            tried += len(bodies)
-            floating += _floating(bodies, film, atoms.cell)
+            held = [] if _wraps(_record(data, index)["structure"]) else _at_border(bodies, atoms.cell)
+            tried += len(bodies) - len(held)
+            floating += _floating(bodies, film, atoms.cell, held)
         overlaps += _overlaps(data, index, atoms)
     if tried:
         text = f"{floating} of {tried} particles rest neither on the film nor on others"
@@ -250,21 +253,32 @@ def _as_built(record: Any, film: NDArray[Any], index: int, allow_code: bool) -> 
     return str(film_columns(drawn)["film_id"]), unmoved(drawn, film)
 
 
-def _floating(particles: Sequence[NDArray[Any]], film: NDArray[Any], cell: NDArray[Any]) -> int:
-    """Return how many particles touch neither the film nor one that is held by it.
+def _wraps(structure: Any) -> bool:
+    """Return whether the record of a structure says that what crosses the border comes in at the opposite one."""
+    if isinstance(structure, Mapping):
+        return bool(structure.get("wrap")) or any(map(_wraps, structure.values()))
+    return isinstance(structure, list | tuple) and any(map(_wraps, structure))
 
-    Those at the border of the field may rest on what is cut off there.
-    """
+
+def _at_border(particles: Sequence[NDArray[Any]], cell: NDArray[Any]) -> list[int]:
+    """Return which particles end at the border of the field: what they rest on may be cut off."""
     size = cell.diagonal()[:2]
-    inner = [((body[:, :2] > _BOND) & (body[:, :2] < size - _BOND)).all() for body in particles]
-    held = [film, *(body for body, within in zip(particles, inner, strict=True) if not within)]
-    left = [body for body, within in zip(particles, inner, strict=True) if within]
-    while held and left:
-        last, held = held, []
-        for body in last:
-            touching = [particle for particle in left if _touches(particle, body, cell)]
-            left = [particle for particle in left if not any(particle is one for one in touching)]
-            held += touching
+    return [
+        number
+        for number, body in enumerate(particles)
+        if (body[:, :2] < _BOND).any() or (body[:, :2] > size - _BOND).any()
+    ]
+
+
+def _floating(
+    particles: Sequence[NDArray[Any]], film: NDArray[Any], cell: NDArray[Any], held: Sequence[int] = ()
+) -> int:
+    """Return how many particles touch neither the film nor one that is held by it, but for those that are held."""
+    found, left = [film, *(particles[number] for number in held)], [n for n in range(len(particles)) if n not in held]
+    while found and left:
+        touching = [n for n in left if any(_touches(particles[n], body, cell) for body in found)]
+        left = [n for n in left if n not in touching]
+        found = [particles[n] for n in touching]
     return len(left)
 
 

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from exitwave.labels.base import Covering
+from exitwave.labels.base import Covering, particles
 from exitwave.labels.instances import cover
 
 if TYPE_CHECKING:
     from exitwave.scattering import ExitWave
 
 __all__ = ["Depth", "Territories"]
+
+_BOND = 3.0  # Å; a particle that is cut by the border has atoms nearer to it
 
 
 class Territories(Covering):
@@ -26,7 +28,8 @@ class Territories(Covering):
 
     with d the distance to the outline of particle i alone, seen along the beam. 0 is none, 1 the first particle of
     the structure, and so on, as for ``instances``. Two that overlap are parted by a line through the two points
-    where their outlines cross; one that lies before the middle of another, wider one has no pixel of its own.
+    where their outlines cross, which is straight where they are equal; one that lies before the very middle of
+    another, wider one has no pixel of its own.
     Turning the structure over changes nothing here, and next to nothing in the image: which of two particles is on
     top, as ``instances`` has it, is not to be seen in a projection, and a network that is to say it can but guess.
 
@@ -55,7 +58,8 @@ class Depth(Covering):
 
     Particles are shared out as by ``territories``, and what lies over or under a particle does not end it. So the
     discs around a particle's pixels, with their depths as radii, are together all of it but small corners, parts
-    that lie over other particles among it. 0 where there is none. The field is periodic.
+    that lie over other particles among it. 0 where there is none. The field is periodic; of a particle that is cut
+    by its border, the cut is no outline.
 
     Parameters
     ----------
@@ -81,33 +85,51 @@ def _shared(wave: ExitWave, rule: Covering) -> tuple[NDArray[np.uint16], NDArray
     """Return the particle that every pixel belongs to, and how deep inside of it alone the pixel lies, Å."""
     shape = tuple(wave.array.shape[1:])
     number, depth, best = np.zeros(shape, np.uint16), np.zeros(shape, np.float32), np.zeros(shape)
+    bodies, size = particles(wave), np.array(wave.extent)
     for index, mask in sorted(cover(wave, rule), key=lambda found: found[0]):
-        own = _depth(mask, wave.sampling)
+        if not mask.any():
+            continue
+        places, own = _depth(mask, wave.sampling, bodies[index - 1].positions[:, 1::-1], size)
         share = own / max(own.max(), 1e-9)
-        mine = share > best
-        number[mine], depth[mine], best[mine] = index, own[mine], share[mine]
+        mine = share > best[places]
+        number[places] = np.where(mine, index, number[places])
+        depth[places] = np.where(mine, own, depth[places])
+        best[places] = np.where(mine, share, best[places])
     return number, depth
 
 
-def _depth(mask: NDArray[np.bool_], sampling: tuple[float, float]) -> NDArray[np.float64]:
-    """Return the distance of a periodic mask's pixels to its outline, Å; 0 outside."""
-    if not mask.any():
-        return np.zeros(mask.shape)
-    if mask.all():
-        return np.full(mask.shape, float(max(mask.shape) * max(sampling)))
-    # the particle in the middle of the field, so that it does not go over the border
-    shift = [-_widest_gap(np.asarray(mask.any(axis=1 - axis))) for axis in (0, 1)]
-    whole = np.pad(np.roll(mask, shift, axis=(0, 1)), 1, mode="wrap")
+def _depth(
+    mask: NDArray[np.bool_], sampling: tuple[float, float], atoms: NDArray[np.float64], size: NDArray[np.float64]
+) -> tuple[Any, NDArray[np.float64]]:
+    """Return where in the field a particle's box is, as np.ix_ has it, and there the distance to its outline, Å."""
+    # atoms at one border and none at the opposite one: the particle is cut there, and goes on
+    low, high = (np.asarray(near.any(axis=0)) for near in (atoms < _BOND, atoms > size - _BOND))
+    cut = np.stack([low & ~high, high & ~low], axis=1)
+    lines = [_line(np.asarray(mask.any(axis=1 - axis)), *cut[axis].tolist()) for axis in (0, 1)]
+    places, inner = zip(*lines, strict=True)
+    there = np.ix_(*(place >= 0 for place in places))
+    box = np.zeros([len(place) for place in places], bool)
+    box[there] = mask[np.ix_(*(place[place >= 0] for place in places))]
     # the outline runs between pixels
-    depth = distance_transform_edt(whole, sampling=sampling)[1:-1, 1:-1] - 0.5 * float(np.mean(sampling))
-    return np.roll(np.maximum(depth, 0), [-step for step in shift], axis=(0, 1))
+    depth = np.maximum(distance_transform_edt(box, sampling=sampling) - 0.5 * min(sampling), 0)
+    if box.all():
+        depth = np.full(box.shape, float(size.max()))
+    return np.ix_(*(place[part] for place, part in zip(places, inner, strict=True))), depth[inner]
 
 
-def _widest_gap(taken: NDArray[np.bool_]) -> int:
-    """Return the middle of the longest run of False in a periodic line; 0 where all is taken."""
-    places = np.flatnonzero(taken)
-    if len(places) == len(taken):
-        return 0
-    gaps = np.diff(places, append=places[0] + len(taken))
+def _line(taken: NDArray[np.bool_], low: bool, high: bool) -> tuple[NDArray[np.int64], slice]:
+    """Return which places of a periodic line to look at (-1: background), and which of them are the line itself."""
+    length, held = len(taken), np.flatnonzero(taken)
+    field = np.arange(length)
+    if low:  # there is no outline beyond the border where it is cut
+        return np.concatenate([field, [-1]]), slice(0, length)
+    if high:
+        return np.concatenate([[-1], field]), slice(1, length + 1)
+    if len(held) == length:
+        half = (length + 1) // 2
+        return np.arange(-half, length + half) % length, slice(half, half + length)
+    gaps = np.diff(held, append=held[0] + length)
     widest = int(gaps.argmax())
-    return int(places[widest] + gaps[widest] // 2) % len(taken)
+    count = length - int(gaps[widest]) + 1
+    run = (held[(widest + 1) % len(held)] + np.arange(count)) % length
+    return np.concatenate([[-1], run, [-1]]), slice(1, count + 1)

@@ -78,7 +78,7 @@ def length_target(lengths: NDArray[np.generic], pixel_size: float) -> NDArray[np
 # what lies on top, as "instances" have it, no image shows: "territories" come first
 HEADS: Mapping[str, Head] = {
     "boundary": Head({"territories": boundary_target, "instances": boundary_target}, 1.0, True),
-    "distance": Head({"instances": distance_target}, 10.0, False, grows=True),
+    "distance": Head({"territories": distance_target, "instances": distance_target}, 10.0, False, grows=True),
     "depth": Head({"depth": length_target}, 10.0, False, grows=True),
     "thickness": Head({"projected": length_target}, 50.0, False),
 }

@@ -10,13 +10,15 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.learning.instances import separate, trimmed, without_specks
 
-__all__ = ["particles_of"]
+__all__ = ["learnt_depth", "particles_of"]
 
 _SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 # what ``neck`` is multiplied by: between touching particles the distance to an outline falls to nothing, the depth of
 # those that lie over each other does not
 _NECK, _DEPTH_NECK = 2 / 3, 6 / 5
-_LEARNT = 0.5  # correlation with the distance to the mask's outline, or share of the rim's boundary inside
+_FALL = 2.0  # Å by which depth falls between two particles at least; networks' depth of rods has ripples of 1 Å
+_LEARNT = 0.5  # what a head says at the rim of the mask over what it says inside, or the other way round
+_RIM, _DEEP = 2.0, 5.0  # Å from the background that are rim, and from which on it is inside
 
 
 def particles_of(
@@ -65,8 +67,9 @@ def particles_of(
     """
     pixels = minimum_area / (pixel_size / 10) ** 2
     mask = without_specks(probability >= threshold, pixels)
-    depth, factor = _depth(mask, maps, pixel_size)
-    parted = separate(mask, neck=min(1.0, factor * neck), minimum_area=pixels, depth=depth)
+    depth, factor, fall = _depth(mask, maps, pixel_size)
+    narrow = min(1.0, factor * neck) if 0 <= neck <= 1 else neck
+    parted = separate(mask, neck=narrow, minimum_area=pixels, depth=depth, fall=fall)
     instances = trimmed(parted, probability, outline)
     return _numbered(instances, np.bincount(instances.ravel()) >= pixels)
 
@@ -77,34 +80,70 @@ def _numbered(instances: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[
     return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[instances]
 
 
+def learnt_depth(
+    depth: NDArray[np.floating], mask: NDArray[np.bool_], pixel_size: float, inside: NDArray[np.float64] | None = None
+) -> bool:
+    """Return whether a map of depths or distances rises into the particles: one that has learnt nothing is flat.
+
+    Parameters
+    ----------
+    depth
+        Å, (y, x).
+    mask
+        True is particle.
+    pixel_size
+        Å.
+    inside
+        Distance of pixels to the background, px, where it is at hand.
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[:60, :60]
+    >>> cone = np.clip(20 - np.hypot(y - 30, x - 30), 0, None)
+    >>> learnt_depth(cone, cone > 0, 1.0), learnt_depth(np.full_like(cone, 5.0), cone > 0, 1.0)
+    (True, False)
+    """
+    away = distance_transform_edt(mask) if inside is None else inside
+    rim, deep = mask & (away * pixel_size <= _RIM), mask & (away * pixel_size > _DEEP)
+    if not np.isfinite(depth[mask]).all() or not rim.any():
+        return False
+    if not deep.any():  # of particles as small as that nothing can be told
+        return bool(np.ptp(depth[mask]) > 0)
+    return float(depth[rim].mean()) < _LEARNT * float(depth[deep].mean())
+
+
 def _depth(
     mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
-) -> tuple[NDArray[np.floating] | None, float]:
-    """Return how deep pixels lie inside of their particle, px, and what that does to necks; None if no head knows."""
+) -> tuple[NDArray[np.floating] | None, float, float]:
+    """Return how deep pixels lie inside of their particle, px, or None; a factor of necks; the least fall, px."""
     if not mask.any():
-        return None, 1.0
+        return None, 1.0, 0.0
     inside = distance_transform_edt(mask)
-    if "depth" in maps:
+    edge = _edge(maps, mask, inside, pixel_size)
+    if "depth" in maps and learnt_depth(maps["depth"], mask, pixel_size, inside):
         depth = _smoothed(maps["depth"], mask, _SMOOTHING / pixel_size) / pixel_size
-        if _learnt(depth, inside, mask):
-            return depth, _DEPTH_NECK
-    if "boundary" in maps:
-        edge = gaussian_filter(maps["boundary"], _BOUNDARY_SMOOTHING / pixel_size)
-        rim = mask & (inside * pixel_size <= 2.0)
-        deep = mask & (inside * pixel_size > 5.0)
-        if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
-            del inside, rim, deep  # of many bytes, as large as what comes now
-            return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK
-    if "distance" in maps:
-        depth = _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size
-        if _learnt(depth, inside, mask):
-            return depth, _NECK
-    return None, 1.0
+        if edge is not None:  # of a small particle before a large one the outline says more
+            depth *= 1 - np.clip(edge, 0, 1)
+        return depth, _DEPTH_NECK, _FALL / pixel_size
+    if edge is not None:
+        del inside  # of many bytes, as large as what comes now
+        return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK, 0.0
+    if "distance" in maps and learnt_depth(maps["distance"], mask, pixel_size, inside):
+        return _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size, _NECK, 0.0
+    return None, 1.0, 0.0
 
 
-def _learnt(depth: NDArray[np.floating], inside: NDArray[np.float64], mask: NDArray[np.bool_]) -> bool:
-    """Return whether a head has learnt its task: one that has not is flat within particles."""
-    return bool(np.ptp(depth[mask]) > 0 and np.corrcoef(depth[mask], inside[mask])[0, 1] >= _LEARNT)
+def _edge(
+    maps: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_], inside: NDArray[np.float64], pixel_size: float
+) -> NDArray[np.float32] | None:
+    """Return the probability of outlines, smoothed; None where no head says it or it has not learnt its task."""
+    if "boundary" not in maps:
+        return None
+    edge: NDArray[np.float32] = gaussian_filter(maps["boundary"], _BOUNDARY_SMOOTHING / pixel_size)
+    rim, deep = mask & (inside * pixel_size <= _RIM), mask & (inside * pixel_size > _DEEP)
+    if not deep.any() or not rim.any() or float(edge[deep].mean()) < _LEARNT * float(edge[rim].mean()):
+        return edge
+    return None
 
 
 def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:

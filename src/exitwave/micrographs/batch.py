@@ -168,7 +168,7 @@ def segment_folder(
         "network": str(getattr(network, "identity", type(network).__qualname__)),
         "pixel_size": pixel_size,
         "options": options,
-        "written": {"overlay": overlay, "extras": sorted(extras), "mask": ["png", "tif"]},
+        "written": {"overlay": overlay, "extras": sorted(extras), "mask": ["png", "tif"], "table": 2},
     }
     listed = {} if pixel_size is not None else listed_pixel_sizes(files)
     failures: dict[str, str] = {}

@@ -28,7 +28,8 @@ _TRACED, _SUB_PIXEL, _VERSION = 8, 128, 227
 def write_rois(segmentation: Segmentation, path: str | Path) -> Path:
     """Write the particles' outlines as a zip file that ImageJ's ROI manager opens.
 
-    Outlines have sub-pixel coordinates; the origin is the corner of the first pixel, as in ImageJ.
+    Outlines have sub-pixel coordinates; the origin is the corner of the first pixel, as in ImageJ. Where particles
+    lie over each other they are those of the instance map, not of the particles whole.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def write_coco(segmentations: Sequence[Segmentation], path: str | Path) -> Path:
     """Write several segmentations as one COCO file of instance annotations.
 
     One category, ``particle``; polygons, bounding boxes and areas in pixels, and ``score``, the mean confidence.
+    Where particles lie over each other they are those of the instance map, not of the particles whole.
     ``file_name`` is the micrograph's file where it has one.
 
     Parameters

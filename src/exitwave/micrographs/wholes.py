@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, gaussian_filter
 
+from exitwave.learning.parting import learnt_depth
+
 __all__ = ["Shape", "whole_shapes"]
 
 Shape = tuple[slice, slice, NDArray[np.bool_]]
@@ -27,8 +29,8 @@ def whole_shapes(
 
     .. math:: S_i = T_i \cup \Bigl(\bigcup_{p \in T_i} \{q : |q - p| < d(p)\} \cap \bigcup_{j \ne i} T_j\Bigr)
 
-    with T the pixels of each and d how deep a pixel lies inside of its own particle. Without d a shape is the
-    particle's own pixels.
+    with T the pixels of each and d how deep a pixel lies inside of its own particle. Without d, or where it does not
+    rise into the particles (its head has learnt nothing), a shape is the particle's own pixels.
 
     Parameters
     ----------
@@ -57,12 +59,13 @@ def whole_shapes(
     0.87
     """
     shapes: dict[int, Shape] = {}
+    known = depth is not None and learnt_depth(depth, instances > 0, pixel_size)
     for number, box in enumerate(find_objects(instances), start=1):
         if box is None:
             continue
         own = instances[box] == number
         shapes[number] = (*box, own)
-        if depth is None or not _touches(instances, box, number):
+        if not known or depth is None or not _touches(instances, box, number):
             continue
         shapes[number] = _with_hidden(instances, depth, number, box, own, pixel_size)
     return shapes
