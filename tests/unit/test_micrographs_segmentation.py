@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
+from exitwave.learning.heads import boundary_target
 from exitwave.learning.parting import particles_of
 from exitwave.micrographs import (
     Estimate,
@@ -441,9 +443,9 @@ def test_heads_part_particles_that_have_no_neck(heads: tuple[str, ...], count: i
     assert set(found.maps) == set(heads)
 
 
-@pytest.mark.parametrize(("apart", "count"), [(6, 1), (24, 2), (60, 2), (100, 2)])
+@pytest.mark.parametrize(("apart", "count"), [(16, 1), (26, 2), (60, 2), (100, 2)])
 def test_depth_parts_particles_that_lie_over_each_other(apart: int, count: int) -> None:
-    """Discs of one radius are two where their middles are 2 (1 − 0.9) radii apart and more: here 8 px."""
+    """Discs of one radius are two where their middles are 2 (1 − 0.75) radii apart and more: here 20 px."""
     depth = np.clip(40 - np.minimum(np.hypot(Y - 100, X - 60), np.hypot(Y - 100, X - 60 - apart)), 0, None)
     found = particles_of(np.where(depth > 0, 0.9, 0.1).astype(np.float32), {"depth": depth.astype(np.float32)}, 1.0)
     assert found.max() == count
@@ -451,6 +453,33 @@ def test_depth_parts_particles_that_lie_over_each_other(apart: int, count: int) 
         middle = 60 + apart / 2
         assert set(np.unique(found[:, X[0] < middle - 2])) == {0, found[100, 60]}
         assert set(np.unique(found[:, X[0] > middle + 2])) == {0, found[100, 60 + apart]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rod_whose_depth_has_ripples_stays_whole(seed: int) -> None:
+    rod = (np.abs(Y - 100) < 24) & (np.abs(X - 120) < 90)
+    ripples = gaussian_filter(np.random.default_rng(seed).normal(size=rod.shape), 5)
+    depth = np.where(rod, distance_transform_edt(rod) * 0.4 + 0.7 * ripples / ripples.std(), 0)
+    maps = {"depth": np.clip(depth, 0, None).astype(np.float32)}
+    assert particles_of(np.where(rod, 0.95, 0.05).astype(np.float32), maps, 0.4).max() == 1
+
+
+def test_outlines_part_a_small_particle_from_the_large_one_it_lies_on() -> None:
+    """Its depth does not fall between both, as the large one is deep where they meet."""
+    large, small = (np.clip(r - np.hypot(Y - 100, X - x), 0, None) for r, x in ((40, 90), (14, 126)))
+    owner = np.where(small / 14 > large / 40, 2, 1) * (np.maximum(large, small) > 0)
+    maps = {"depth": np.where(owner == 2, small, large).astype(np.float32), "boundary": boundary_target(owner, 1.0)}
+    sure = np.where(owner > 0, 0.95, 0.05).astype(np.float32)
+    assert particles_of(sure, maps, 1.0).max() == 2
+
+
+@pytest.mark.parametrize("spacing", [0.75, 0.85, 0.95])
+def test_depth_parts_a_raft_of_particles_that_overlap(spacing: float) -> None:
+    """Also where the depth has little to do with the distance to the outline of all of them."""
+    middles = [(24 + 48 * spacing * i, 24 + 48 * spacing * j) for i in range(4) for j in range(4)]
+    depth = np.max([np.clip(24 - np.hypot(Y - y, X - x), 0, None) for y, x in middles], axis=0).astype(np.float32)
+    sure = np.where(depth > 0, 0.95, 0.05).astype(np.float32)
+    assert particles_of(sure, {"depth": depth}, 0.5, minimum_area=0.2).max() == 16
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -79,7 +79,6 @@ def separate(
     neck: float = 0.75,
     minimum_area: float = 0.0,
     depth: NDArray[np.floating] | None = None,
-    fall: float = 0.0,
 ) -> NDArray[np.int32]:
     """Return a mask's particles, numbered from 1, with touching ones cut at their necks.
 
@@ -99,8 +98,6 @@ def separate(
     depth
         Distance of every pixel to the outline of its own particle, px, where a network says it: then particles are
         parted too whose common outline has no neck.
-    fall
-        Two pieces are joined, too, unless the depth falls by more than this between them, px.
 
     Returns
     -------
@@ -141,12 +138,12 @@ def separate(
     bare[0] = False
     markers = markers + np.where(bare[parts], parts + markers.max(), 0)
     pieces = segmentation.watershed(-smooth, markers, mask=mask)
-    joined = _join(pieces, depth, neck, minimum_area, fall)[pieces]
+    joined = _join(pieces, depth, neck, minimum_area)[pieces]
     return np.asarray(segmentation.relabel_sequential(joined)[0], np.int32)
 
 
 def _join(
-    pieces: NDArray[np.int32], depth: NDArray[np.floating], neck: float, minimum_area: float, fall: float
+    pieces: NDArray[np.int32], depth: NDArray[np.floating], neck: float, minimum_area: float
 ) -> NDArray[np.int32]:
     """Return for every piece the number of the piece that it belongs to."""
     count = int(pieces.max())
@@ -161,8 +158,6 @@ def _join(
         narrower = float(min(width[a], width[b]))
         # a piece to which a head gives no depth is none of its own
         ratio = saddles[a][b] / narrower if narrower > 0 else 1.0
-        if narrower - saddles[a][b] <= fall:
-            ratio = max(ratio, 1.0)
         return ratio + 2 if min(area[a], area[b]) < minimum_area else ratio
 
     parent = np.arange(count + 1, dtype=np.int32)

@@ -13,10 +13,7 @@ from exitwave.learning.instances import separate, trimmed, without_specks
 __all__ = ["learnt_depth", "particles_of"]
 
 _SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
-# what ``neck`` is multiplied by: between touching particles the distance to an outline falls to nothing, the depth of
-# those that lie over each other does not
-_NECK, _DEPTH_NECK = 2 / 3, 6 / 5
-_FALL = 2.0  # Å by which depth falls between two particles at least; networks' depth of rods has ripples of 1 Å
+_NECK = 2 / 3  # what ``neck`` is multiplied by where a head says distances, which fall to nothing between particles
 _LEARNT = 0.5  # what a head says at the rim of the mask over what it says inside, or the other way round
 _RIM, _DEEP = 2.0, 5.0  # Å from the background that are rim, and from which on it is inside
 
@@ -50,8 +47,8 @@ def particles_of(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 6/5
-        (depth) of this fraction of the shallower one's depth.
+        :func:`~exitwave.micrographs.separate`. Two thirds of it where a head for boundaries
+        or distances parts particles; where one for depth does, of the depth of the shallower one.
 
     Returns
     -------
@@ -67,9 +64,8 @@ def particles_of(
     """
     pixels = minimum_area / (pixel_size / 10) ** 2
     mask = without_specks(probability >= threshold, pixels)
-    depth, factor, fall = _depth(mask, maps, pixel_size)
-    narrow = min(1.0, factor * neck) if 0 <= neck <= 1 else neck
-    parted = separate(mask, neck=narrow, minimum_area=pixels, depth=depth, fall=fall)
+    depth, factor = _depth(mask, maps, pixel_size)
+    parted = separate(mask, neck=factor * neck, minimum_area=pixels, depth=depth)
     instances = trimmed(parted, probability, outline)
     return _numbered(instances, np.bincount(instances.ravel()) >= pixels)
 
@@ -114,23 +110,23 @@ def learnt_depth(
 
 def _depth(
     mask: NDArray[np.bool_], maps: Mapping[str, NDArray[np.float32]], pixel_size: float
-) -> tuple[NDArray[np.floating] | None, float, float]:
-    """Return how deep pixels lie inside of their particle, px, or None; a factor of necks; the least fall, px."""
+) -> tuple[NDArray[np.floating] | None, float]:
+    """Return how deep pixels lie inside of their particle, px, None where no head knows, and a factor of necks."""
     if not mask.any():
-        return None, 1.0, 0.0
+        return None, 1.0
     inside = distance_transform_edt(mask)
     edge = _edge(maps, mask, inside, pixel_size)
     if "depth" in maps and learnt_depth(maps["depth"], mask, pixel_size, inside):
         depth = _smoothed(maps["depth"], mask, _SMOOTHING / pixel_size) / pixel_size
-        if edge is not None:  # of a small particle before a large one the outline says more
+        if edge is not None:  # where an outline is seen too, the depth need not fall as far; rods have ripples
             depth *= 1 - np.clip(edge, 0, 1)
-        return depth, _DEPTH_NECK, _FALL / pixel_size
+        return depth, 1.0
     if edge is not None:
         del inside  # of many bytes, as large as what comes now
-        return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK, 0.0
+        return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK
     if "distance" in maps and learnt_depth(maps["distance"], mask, pixel_size, inside):
-        return _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size, _NECK, 0.0
-    return None, 1.0, 0.0
+        return _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size, _NECK
+    return None, 1.0
 
 
 def _edge(

@@ -108,7 +108,7 @@ class Training(Spec):
         Examples
         --------
         >>> Training.read("reference").net.heads
-        ('boundary', 'distance')
+        ('boundary', 'depth')
         """
         from exitwave.dataset.yamlfiles import read_yaml, yaml_mapping
 

@@ -145,8 +145,8 @@ def segment(
         Smaller objects and holes are noise, nm².
     neck
         Touching particles are cut where the neck is narrower than this fraction of the narrower one: see
-        :func:`~exitwave.micrographs.separate`. Where a head parts particles it is 2/3 (boundary, distance) or 6/5
-        (depth) of this fraction of the shallower one's depth.
+        :func:`~exitwave.micrographs.separate`. Two thirds of it where a head for boundaries
+        or distances parts particles; where one for depth does, of the depth of the shallower one.
     clean
         Remove X-ray hits and hot pixels first; missing pixels are filled in any case.
     flat
