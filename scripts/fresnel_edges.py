@@ -1,6 +1,6 @@
 """Where particles end in underfocused micrographs: the edge that Fresnel's fringe tells, the label's, a network's.
 
-    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET] [--outline 0.75] [--figure FILE]
+    python scripts/fresnel_edges.py NETWORK [--folder FOLDER] [--simulated DATASET] [--outline 0.9] [--figure FILE]
 
 Around an edge at underfocus the image is bright outside and dark inside, and how it changes from one to the other
 follows from defocus, which the rings of the film tell (``fit_ctf``; underfocus is assumed), from the blur, and from
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("network")
     parser.add_argument("--folder")
     parser.add_argument("--simulated")
-    parser.add_argument("--outline", type=float, default=0.75, help="probability, as exitwave segment draws it")
+    parser.add_argument("--outline", type=float, default=0.9, help="probability, as exitwave segment draws it")
     parser.add_argument("--figure", help="file to draw profiles into")
     asked = parser.parse_args()
     network = Network.load(asked.network)

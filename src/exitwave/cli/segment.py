@@ -27,7 +27,7 @@ def command(
         None, help="Pixel size in Å, where a file has none (nor an index.csv beside it) or a wrong one."
     ),
     threshold: float = typer.Option(0.5, help="Pixels at or above this probability are particle."),
-    outline: float = typer.Option(0.75, help="Outlines of particles are drawn at this probability."),
+    outline: float = typer.Option(0.9, help="Outlines of particles are drawn at this probability."),
     minimum_area: float = typer.Option(1.0, help="Smaller objects are noise, nm²."),
     neck: float = typer.Option(0.75, help="Touching particles are cut at narrower necks; 0 never cuts."),
     flat: bool = typer.Option(False, "--flat", help="Divide slow illumination out first."),

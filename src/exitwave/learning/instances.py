@@ -44,7 +44,9 @@ def without_specks(mask: NDArray[np.bool_], minimum_area: float) -> NDArray[np.b
     return mask
 
 
-def trimmed(instances: NDArray[np.int32], probability: NDArray[np.floating], outline: float) -> NDArray[np.int32]:
+def trimmed(
+    instances: NDArray[np.int32], probability: NDArray[np.floating], outline: float, reach: float = np.inf
+) -> NDArray[np.int32]:
     """Return particles without the rim where a network is less sure than ``outline``.
 
     What it is unsure of inside of a particle stays, and so does a particle that would lose more than half of itself.
@@ -55,6 +57,8 @@ def trimmed(instances: NDArray[np.int32], probability: NDArray[np.floating], out
         Both (y, x).
     outline
         Probability at which outlines are drawn.
+    reach
+        How far from the background the rim goes at most, px: what is unsure farther inside is a doubtful particle.
 
     Examples
     --------
@@ -70,6 +74,8 @@ def trimmed(instances: NDArray[np.int32], probability: NDArray[np.floating], out
     rim = np.isin(parts, outside[outside > 0]) & (instances > 0)
     sizes = np.bincount(instances.ravel())
     lost = np.bincount(instances[rim], minlength=len(sizes))
+    if np.isfinite(reach):
+        rim &= distance_transform_edt(instances > 0) <= reach
     return np.where(rim & (2 * lost <= sizes)[instances], 0, instances).astype(np.int32)
 
 

@@ -15,6 +15,7 @@ __all__ = ["learnt_depth", "particles_of"]
 _SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 _NECK = 2 / 3  # what ``neck`` is multiplied by where a head says distances, which fall to nothing between particles
 _LEARNT = 0.5  # what a head says at the rim of the mask over what it says inside, or the other way round
+_TRIM = 3.0  # Å; outlines are drawn no farther than this inside of the mask's
 _RIM, _DEEP = 2.0, 5.0  # Å from the background that are rim, and from which on it is inside
 
 
@@ -24,7 +25,7 @@ def particles_of(
     pixel_size: float,
     *,
     threshold: float = 0.5,
-    outline: float = 0.75,
+    outline: float = 0.9,
     minimum_area: float = 1.0,
     neck: float = 0.75,
 ) -> NDArray[np.int32]:
@@ -66,7 +67,7 @@ def particles_of(
     mask = without_specks(probability >= threshold, pixels)
     depth, factor = _depth(mask, maps, pixel_size)
     parted = separate(mask, neck=factor * neck, minimum_area=pixels, depth=depth)
-    instances = trimmed(parted, probability, outline)
+    instances = trimmed(parted, probability, outline, _TRIM / pixel_size)
     return _numbered(instances, np.bincount(instances.ravel()) >= pixels)
 
 
