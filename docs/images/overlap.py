@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import closing
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def main(network_name: str, output: str) -> None:
     """Simulate, segment and draw."""
     network = Network.load(network_name)
     recipe = agglomerates(6, 1, seed=21, structures={"arrangement": "clump", "position": [76.8, 76.8]})
-    with tempfile.TemporaryDirectory() as folder, generate(recipe, folder) as data:
+    with tempfile.TemporaryDirectory() as folder, closing(generate(recipe, folder)) as data:
         draw(network, data, output)
 
 

@@ -10,7 +10,8 @@ import torch
 
 from exitwave.core import TrainingError
 from exitwave.dataset import Recipe
-from exitwave.learning import Net, Network, Normalisation, evaluate
+from exitwave.learning import Net, Network, Normalisation, Training, evaluate
+from exitwave.learning.heads import HEADS
 from exitwave.learning.networks import build
 from exitwave.learning.references import reference_file, reference_networks
 from exitwave.micrographs import labelled_pairs
@@ -29,6 +30,15 @@ def test_a_shipped_network_tells_the_recipe_that_made_it(name: str) -> None:
     record = Network.load(name).record
     assert Recipe.parse(record["data"]["recipe"]).identity == Recipe.read(f"reference-{name}").identity
     assert reference_file(name).stat().st_size < 8e6
+
+
+@pytest.mark.parametrize("name", reference_networks())
+def test_a_reference_recipe_has_all_that_its_training_learns_from(name: str) -> None:
+    spec = Training.read("reference")
+    rules = [rule.key for rule in Recipe.read(f"reference-{name}").labels]
+    assert spec.rule in rules
+    assert all(HEADS[head].rule_of(rules) == next(iter(HEADS[head].targets)) for head in spec.net.heads)
+    assert Network.load(name).net == spec.net  # so that others can start from it
 
 
 def test_unknown_names_are_refused_with_those_there_are() -> None:
