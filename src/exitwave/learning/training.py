@@ -256,7 +256,7 @@ def fit(
     return Network(spec.net, weights, spec.crops.pixel_size, spec.normalisation, full)
 
 
-def _profile(source: Source, spec: Training, stream: Stream, crops: int = 64) -> dict[str, Any]:
+def _profile(source: Source, spec: Training, stream: Stream, crops: int = 256) -> dict[str, Any]:
     """Return what the network's images are like, of some of its first ones."""
     batches = []
     for step in range(-(-crops // spec.batch)):
