@@ -25,7 +25,7 @@ def command(
     epochs: int | None = typer.Option(None, min=1, help="Passes over the data set; 25 if nothing else is said."),
     network: str | None = typer.Option(None, help="Architecture; its name as in the manual."),
     width: float | None = typer.Option(None, help="Share of the architecture's full width."),
-    head: list[str] = typer.Option([], help="Further map to learn: boundary, distance or thickness."),
+    head: list[str] = typer.Option([], help="Further map to learn: boundary, depth, distance or thickness."),
     crop: int | None = typer.Option(None, help="Side of the training crops, pixels of --sampling."),
     sampling: float | None = typer.Option(None, help="Pixel size that the network works at, Å."),
     batch: int | None = typer.Option(None, min=1, help="Crops in a step."),
@@ -34,7 +34,7 @@ def command(
     ),
     where: str | None = typer.Option(None, help='SQL condition on the catalog, as in "dose > 300".'),
     start: Path | None = typer.Option(
-        None, help="A trained network to go on from (fine-tuning): its file, or general."
+        None, help="A trained network to go on from (fine-tuning): its file, or general, gold, cdse."
     ),
     device: str | None = typer.Option(None, help="cpu, cuda, …; a GPU if there is one."),
     devices: int = typer.Option(1, min=1, help="Number of GPUs (or, on the CPU, processes) that share every step."),
