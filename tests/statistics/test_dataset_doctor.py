@@ -17,7 +17,7 @@ import pytest
 
 from exitwave.core import DatasetError, Stream, distribution
 from exitwave.dataset import Dataset, Recipe, checks, doctor, generate
-from exitwave.dataset.checks import _at_border, _floating
+from exitwave.dataset.contact import at_border, count_floating
 from exitwave.dataset.distributions import drawn_tests, orientation_tests, p_value
 from exitwave.dataset.positions import places, position_tests, why_untested
 from exitwave.dataset.records import draw_image, draw_structure
@@ -81,12 +81,12 @@ def test_what_floats_is_found() -> None:
     higher, lower, apart, pair, edge = (
         plate + place for place in ((12, 12, 6), (12, 12, 3), (12, 12, 20), (12, 12, 22), (33, 12, 30))
     )
-    assert _floating([higher, lower, apart, pair], film, cell) == 2  # two that hold each other and nothing else
-    assert _floating([higher, lower], film, cell) == 0
-    assert _floating([higher], film, cell) == 1
-    assert _floating([edge, higher], film, cell) == 2
-    assert _at_border([higher, edge], cell) == [1]
-    assert _floating([edge, higher], film, cell, held=[0]) == 1
+    assert count_floating([higher, lower, apart, pair], film, cell) == 2  # two that hold each other and nothing else
+    assert count_floating([higher, lower], film, cell) == 0
+    assert count_floating([higher], film, cell) == 1
+    assert count_floating([edge, higher], film, cell) == 2
+    assert at_border([higher, edge], cell) == [1]
+    assert count_floating([edge, higher], film, cell, held=[0]) == 1
 
 
 @cache

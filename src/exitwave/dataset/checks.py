@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exitwave.dataset.catalog import Catalog, rows_of_shard
+from exitwave.dataset.contact import at_border, count_floating, wraps
 from exitwave.dataset.distributions import drawn_tests, found, orientation_tests
 from exitwave.dataset.films import film_columns, unmoved
 from exitwave.dataset.positions import position_tests, why_untested
@@ -32,7 +33,6 @@ _COVERED = tuple(f"{name}_fraction" for name in _COVERING)
 _BEYOND = 0.25  # share of electrons that 90 Å of gold scatter beyond the band of pixels of 0.4 Å
 _SURELY = 16.0  # Å; where a particle is thicker, it is one whatever it is made of
 _RIM = 2.5  # Å by which a blurred outline may lie outside
-_BOND = 4.5  # Å; atoms of a particle and of the film that touch are nearer than this
 
 
 @dataclass(frozen=True)
@@ -163,17 +163,16 @@ def geometry(data: Dataset, count: int, *, allow_code: bool = False) -> Iterator
         if len(film):
             name, unmoved = _as_built(_record(data, index), film, index, allow_code)
             supports.append((name, {tuple(place) for place in np.round(unmoved[:, :2], 3).tolist()}))
-        if len(film):
             bodies = [atoms.positions[atoms.objects == one] for one in np.unique(atoms.objects[particles]).tolist()]
-            held = [] if _wraps(_record(data, index)["structure"]) else _at_border(bodies, atoms.cell)
+            held = [] if wraps(_record(data, index)["structure"]) else at_border(bodies, atoms.cell)
             tried += len(bodies) - len(held)
-            floating += _floating(bodies, film, atoms.cell, held)
+            floating += count_floating(bodies, film, atoms.cell, held)
         overlaps += _overlaps(data, index, atoms)
     if tried:
         text = f"{floating} of {tried} particles rest neither on the film nor on others"
         yield Verdict("contact", not floating, text)
     else:
-        yield Verdict("contact", None, "there are no films with particles")
+        yield Verdict("contact", None, "no particle on a film is whole within its field")
     # structures may share a film on purpose
     apart = [(one, other) for i, one in enumerate(supports) for other in supports[:i] if one[0] != other[0]]
     if apart:
@@ -251,45 +250,6 @@ def _as_built(record: Any, film: NDArray[Any], index: int, allow_code: bool) -> 
         return index, film
     drawn = StructureRecord.from_dict(record, allow_code=allow_code)
     return str(film_columns(drawn)["film_id"]), unmoved(drawn, film)
-
-
-def _wraps(structure: Any) -> bool:
-    """Return whether the record of a structure says that what crosses the border comes in at the opposite one."""
-    if isinstance(structure, Mapping):
-        return bool(structure.get("wrap")) or any(map(_wraps, structure.values()))
-    return isinstance(structure, list | tuple) and any(map(_wraps, structure))
-
-
-def _at_border(particles: Sequence[NDArray[Any]], cell: NDArray[Any]) -> list[int]:
-    """Return which particles end at the border of the field: what they rest on may be cut off."""
-    size = cell.diagonal()[:2]
-    return [
-        number
-        for number, body in enumerate(particles)
-        if (body[:, :2] < _BOND).any() or (body[:, :2] > size - _BOND).any()
-    ]
-
-
-def _floating(
-    particles: Sequence[NDArray[Any]], film: NDArray[Any], cell: NDArray[Any], held: Sequence[int] = ()
-) -> int:
-    """Return how many particles touch neither the film nor one that is held by it, but for those that are held."""
-    found, left = [film, *(particles[number] for number in held)], [n for n in range(len(particles)) if n not in held]
-    while found and left:
-        touching = [n for n in left if any(_touches(particles[n], body, cell) for body in found)]
-        left = [n for n in left if n not in touching]
-        found = [particles[n] for n in touching]
-    return len(left)
-
-
-def _touches(particle: NDArray[Any], film: NDArray[Any], cell: NDArray[Any]) -> bool:
-    from scipy.spatial import cKDTree
-
-    images = [
-        particle + i * cell[0] + j * cell[1] for i in (-1, 0, 1) for j in (-1, 0, 1)
-    ]  # the field repeats in x and y
-    tree = cKDTree(film)
-    return any(np.isfinite(tree.query(image, distance_upper_bound=_BOND)[0]).any() for image in images)
 
 
 def _overlaps(data: Dataset, index: int, atoms: Structure) -> list[tuple[float, float]]:
