@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from exitwave.learning.instances import separate, trimmed, without_specks
 
-__all__ = ["learnt_depth", "particles_of"]
+__all__ = ["learnt_depth", "particles_of", "smoothed"]
 
 _SMOOTHING, _BOUNDARY_SMOOTHING = 1.5, 1.0  # Å; outlines that a boundary head learns are 4 Å wide
 _NECK = 2 / 3  # what ``neck`` is multiplied by where a head says distances, which fall to nothing between particles
@@ -118,7 +118,7 @@ def _depth(
     inside = distance_transform_edt(mask)
     edge = _edge(maps, mask, inside, pixel_size)
     if "depth" in maps and learnt_depth(maps["depth"], mask, pixel_size, inside):
-        depth = _smoothed(maps["depth"], mask, _SMOOTHING / pixel_size) / pixel_size
+        depth = smoothed(maps["depth"], mask, _SMOOTHING / pixel_size) / pixel_size
         if edge is not None:  # where an outline is seen too, the depth need not fall as far; rods have ripples
             depth *= 1 - np.clip(edge, 0, 1)
         return depth, 1.0
@@ -126,7 +126,7 @@ def _depth(
         del inside  # of many bytes, as large as what comes now
         return np.asarray(distance_transform_edt(mask & (edge < 0.5))), _NECK
     if "distance" in maps and learnt_depth(maps["distance"], mask, pixel_size, inside):
-        return _smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size, _NECK
+        return smoothed(maps["distance"], mask, _SMOOTHING / pixel_size) / pixel_size, _NECK
     return None, 1.0
 
 
@@ -143,8 +143,8 @@ def _edge(
     return None
 
 
-def _smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
-    """Return a head's map within the mask, smoothed there: its noise would part and join particles."""
+def smoothed(values: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.float64]:
+    """Return a head's map (y, x) within the mask, smoothed by ``width`` px: its noise parts and joins particles."""
     inside = gaussian_filter(mask.astype(np.float64), width)
     smooth = gaussian_filter(np.where(mask, values, 0.0).astype(np.float64), width)
     return np.where(mask, smooth / np.maximum(inside, 1e-6), 0.0)

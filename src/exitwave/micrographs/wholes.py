@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, gaussian_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects
 
-from exitwave.learning.parting import learnt_depth
+from exitwave.learning.parting import learnt_depth, smoothed
 
 __all__ = ["Shape", "whole_shapes"]
 
@@ -67,7 +67,7 @@ def whole_shapes(
         shapes[number] = (*box, own)
         if not known or depth is None or not _touches(instances, box, number):
             continue
-        shapes[number] = _with_hidden(instances, depth, number, box, own, pixel_size)
+        shapes[number] = _with_overlap(instances, depth, number, box, own, pixel_size)
     return shapes
 
 
@@ -79,7 +79,7 @@ def _touches(instances: NDArray[np.int32], box: tuple[slice, slice], number: int
     return bool(((around != number) & (around > 0) & near).any())
 
 
-def _with_hidden(
+def _with_overlap(
     instances: NDArray[np.int32],
     deep: NDArray[np.floating],
     number: int,
@@ -88,10 +88,7 @@ def _with_hidden(
     pixel_size: float,
 ) -> Shape:
     """Return a particle with those pixels of its neighbours that lie within discs of its own depths."""
-    width = _SMOOTHING / pixel_size
-    inside = gaussian_filter(own.astype(np.float32), width)
-    depth = gaussian_filter(np.where(own, deep[box], 0).astype(np.float32), width) / np.maximum(inside, 1e-6)
-    depth = np.where(own, depth / pixel_size, 0)
+    depth = smoothed(deep[box], own, _SMOOTHING / pixel_size) / pixel_size
     greatest = float(depth.max(initial=0.0))
     margin = int(greatest) + 1
     limits = [(max(0, part.start - margin), min(length, part.stop + margin))
