@@ -80,7 +80,9 @@ def run(
         return saved["exitwave"]["best"][1], saved["exitwave"]["history"], {"steps": steps, "resumed": resumed}
     callback = _Steps(home, report, resumed, checkpoints)
     begin = time.perf_counter()
-    make = lambda step: source.batch(share.place(step), spec.batch // share.count, stream / "batches")  # noqa: E731
+
+    def make(step: int) -> Batch:
+        return source.batch(share.place(step), spec.batch // share.count, stream / "batches")
 
     def prepare() -> None:
         share.enter(device)
