@@ -351,7 +351,7 @@ def test_folders_that_are_no_collection(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("image,mask,pixel_size_nm\na.npy,b.npy,0.02\n")
     with pytest.raises(MicrographError, match="a mask has the shape of its image"):
         list(labelled_pairs(tmp_path))
-    (tmp_path / "index.csv").write_text("image,mask,pixel_size_nm\na.npy,a.npy,about 0.02\na.npy,,0.02\n")
+    (tmp_path / "index.csv").write_text("image,mask,pixel_size_nm\na.npy,a.npy,about 0.02\nb.npy,,0.02\n")
     [(image, _)] = labelled_pairs(tmp_path)
     assert image.pixel_size is None
 

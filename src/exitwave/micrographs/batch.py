@@ -17,9 +17,10 @@ from exitwave.core.progress import Progress, Reporter
 from exitwave.core.spec import canonical_json
 from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
-from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.exports import EXTRAS
-from exitwave.micrographs.finding import find_micrographs, frames_of
+from exitwave.micrographs.files import frames
+from exitwave.micrographs.finding import find_micrographs
+from exitwave.micrographs.index import listed_pixel_sizes
 from exitwave.micrographs.outputs import save, write_table
 from exitwave.micrographs.segmentation import Predictor, Segmentation, check_options, segment
 from exitwave.micrographs.sizes import size_histogram
@@ -86,7 +87,14 @@ class Batch:
     @property
     def summed_up(self) -> list[str]:
         """The summary as lines for people; nothing where no image could be segmented."""
-        return summary_words(self.summary, interval_note(self.particles, self.images)) if self.summary else []
+        if not self.summary:
+            return []
+        return summary_words(self.summary, self.whole, interval_note(self.particles, self.images))
+
+    @property
+    def whole(self) -> int:
+        """How many particles no edge of an image cuts, from which sizes and densities come."""
+        return int((~self.particles["touches_border"].astype(bool)).sum()) if len(self.particles) else 0
 
 
 def segment_folder(
@@ -120,8 +128,8 @@ def segment_folder(
     seed
         Of the summary's resampling.
     pixel_size
-        Å/px for all images, in place of what their files say. Without it, a file that says none has that of its row
-        in an ``index.csv`` beside it or one folder up (columns ``image`` and ``pixel_size_nm``).
+        Å/px for all images, in place of what their files and an ``index.csv`` say
+        (see :func:`~exitwave.micrographs.read`).
     progress
         Called after every file.
     warn
@@ -183,7 +191,7 @@ def segment_folder(
         try:
             images = _finished(record, key)
             if images is None:
-                micrographs = frames_of(file, pixel_size, listed.get(file))
+                micrographs = frames(file, pixel_size=pixel_size)
                 images = _segment_file(micrographs, file, name, target, network, options, overlay, extras)
                 _write_json(record, {"key": key, "images": images})
             else:
@@ -304,7 +312,8 @@ def _finish(
     write_table(pd.DataFrame(list(failures.items()), columns=["file", "reason"]), target / "failures.csv")
     numbers = {name: _numbers(estimate) for name, estimate in summary.items()}
     note = {"intervals": said} if (said := interval_note(particles, images)) and rows else {}
-    _write_json(target / "summary.json", {"images": len(images), "particles": len(particles), **numbers, **note})
+    counts = {"images": len(images), "particles": len(particles), "whole_particles": batch.whole}
+    _write_json(target / "summary.json", {**counts, **numbers, **note})
     write_whole(
         target / "sizes.png",
         lambda path: batch.show().savefig(path, format="png", dpi=150),

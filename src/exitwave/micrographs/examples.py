@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.calibrations import tabled_size
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.files import mask_on, mask_values, read
 from exitwave.micrographs.formats import EXTENSIONS
+from exitwave.micrographs.index import index_rows, row_pixel_size
 
-__all__ = ["LabelledPair", "example_files", "labelled_pairs", "listed_pixel_sizes"]
+__all__ = ["LabelledPair", "example_files", "labelled_pairs"]
 
 _SHIPPED = Path(__file__).with_name("examples")
 
@@ -58,7 +57,7 @@ def example_files() -> list[Path]:
     >>> len(example_files())
     10
     """
-    return [_SHIPPED / row["image"] for row in _rows(_SHIPPED)]
+    return [_SHIPPED / row["image"] for row in index_rows(_SHIPPED)]
 
 
 def labelled_pairs(
@@ -95,55 +94,15 @@ def labelled_pairs(
     """
     pixel_size = checked_pixel_size(pixel_size)
     place = _SHIPPED if folder is None else Path(folder)
-    for row in _rows(place) if (place / "index.csv").exists() else _by_name(place):
+    for row in index_rows(place) if (place / "index.csv").exists() else _by_name(place):
         if labelled_only and not row.get("mask"):
             continue
-        image = read(place / row["image"], pixel_size=pixel_size or _pixel_size(row))
+        image = read(place / row["image"], pixel_size=pixel_size or row_pixel_size(row))
         labelled = replace(image, metadata={**image.metadata, "index": row})
         if not row.get("mask"):
             yield LabelledPair(labelled, None)
             continue
         yield LabelledPair(labelled, _marked(mask_on(place / row["mask"], image)))
-
-
-def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
-    """Return the pixel sizes (Å) of those files that an ``index.csv`` beside them, or one folder up, has numbers for.
-
-    Examples
-    --------
-    >>> set(listed_pixel_sizes(example_files()).values())
-    {0.58}
-    """
-    named = {file.absolute(): file for file in files}
-    sizes: dict[Path, float] = {}
-    places = {path.parent for path in named}
-    for place in sorted(places | {place.parent for place in places}):  # what lies nearer to a file comes later
-        if not (place / "index.csv").is_file():
-            continue
-        try:
-            rows = _rows(place)
-        except MicrographError:
-            continue  # an index of something else
-        for row in rows:
-            file, size = named.get(place / (row["image"] or "")), _pixel_size(row)
-            if file is not None and size is not None:
-                sizes[file] = size
-    return sizes
-
-
-def _rows(folder: Path) -> list[dict[str, str]]:
-    index = folder / "index.csv"
-    try:
-        with index.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MicrographError(
-            f"{index} cannot be read ({error}); a folder of labelled micrographs has an index.csv with the columns "
-            "image, mask and pixel_size_nm."
-        ) from error
-    if not rows or "image" not in rows[0]:
-        raise MicrographError(f"{index} lists no images; it needs the columns image, mask and pixel_size_nm.")
-    return rows
 
 
 def _by_name(folder: Path) -> list[dict[str, str]]:
@@ -199,9 +158,3 @@ def _numbered(mask: NDArray[np.float32], top: float) -> bool:
     filled = mask[(maximum_filter(mask, 3) == minimum_filter(mask, 3)) & (mask > 0)]
     between = (filled > top / 8) & (filled < top * 7 / 8)
     return bool(filled.size > 0 and between.mean() > 0.25)
-
-
-def _pixel_size(row: dict[str, str]) -> float | None:
-    """Return the pixel size in Å, or None where the index does not say it as a number."""
-    size = tabled_size(row)
-    return None if size is None else round(size, 9) or None

@@ -16,6 +16,7 @@ from exitwave.core.errors import MicrographError
 from exitwave.imaging.calibrations import NEARLY_SQUARE, angstroms, length_unit
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.formats import Axis, Signal, damaged, load_signals, quiet_readers
+from exitwave.micrographs.index import listed_pixel_sizes
 
 __all__ = ["CalibrationWarning", "frames", "read"]
 
@@ -33,8 +34,9 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     """Return the micrograph in a file.
 
     Reads dm3, dm4, Velox and NCEM emd, ser, emi, mrc, tif (ImageJ, DigitalMicrograph, FEI and plain), hspy, npy,
-    png and jpg, recognised by content. The pixel size comes from the file's calibration. Where it has none the
-    micrograph's pixel size is None: the resolution of a print is not one.
+    png and jpg, recognised by content. The pixel size comes from the file's calibration, or where it has none, from
+    its row in an ``index.csv`` beside it or one folder up (columns ``image`` and ``pixel_size_nm``). Without either
+    it is None: the resolution of a print is not one.
 
     Where x and y are calibrated differently by more than 2 %, the image is resampled to square pixels of the
     smaller size; by less, the geometric mean is taken. Both are told in a :class:`CalibrationWarning`. Masks of what
@@ -45,7 +47,7 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     path
         A file.
     pixel_size
-        Å/px, in place of what the file says; of x, where the file says that y differs by more than 2 %.
+        Å/px, in place of what file and index say; of x, where the file says that y differs by more than 2 %.
     frame
         Which image of a stack, movie or file of several images, from 0; not needed where there is one image.
 
@@ -215,6 +217,8 @@ def _micrograph(
         "original": signal.metadata,
     }
     square, size, own = _square_pixels(array, sizes, override, told)
+    if size is None:
+        size = listed_pixel_sizes([path]).get(path)
     if square.shape != array.shape:
         metadata |= {"shape": array.shape, "pixel_sizes": own}
     return Micrograph(array=square, pixel_size=size, metadata=metadata, name=name)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph, checked_pixel_size
 from exitwave.micrographs.clean import fill_missing
-from exitwave.micrographs.examples import listed_pixel_sizes
 from exitwave.micrographs.files import frames
 from exitwave.micrographs.formats import EXTENSIONS
 
-__all__ = ["find_micrographs", "frames_of", "read_all"]
+__all__ = ["find_micrographs", "read_all"]
 
 _MOST = 16  # frames of one file, where all are held in memory
 
@@ -90,8 +88,7 @@ def read_all(
     sources
         Files and folders.
     pixel_size
-        Å/px for all, in place of what their files say. Without it, a file that says none has that of its row in an
-        ``index.csv`` (see :func:`labelled_pairs`).
+        Å/px for all, in place of what their files and an ``index.csv`` say (see :func:`read`).
     without
         A folder of results, passed over.
 
@@ -118,12 +115,11 @@ def read_all(
     pixel_size = checked_pixel_size(pixel_size)
     target = None if without is None else without.resolve()
     files = [file for file in find_micrographs(sources) if target is None or target not in file.resolve().parents]
-    listed = listed_pixel_sizes(files)
     micrographs: list[Micrograph] = []
     failures: dict[str, str] = {}
     for file in files:
         try:
-            found = list(frames_of(file, pixel_size, listed.get(file), _MOST))
+            found = list(frames(file, pixel_size=pixel_size, most=_MOST))
             for micrograph in found:
                 micrograph.known_pixel_size()
                 fill_missing(micrograph)
@@ -135,11 +131,3 @@ def read_all(
         reason = next(iter(failures.values()), "there are none")
         raise MicrographError(f"none of {len(files)} files is a micrograph that can be used; {reason}")
     return micrographs, failures
-
-
-def frames_of(
-    file: Path, pixel_size: float | None, listed: float | None, most: int | None = None
-) -> Iterator[Micrograph]:
-    """Yield the images of a file, with the pixel size that an index lists where the file has none."""
-    for micrograph in frames(file, pixel_size=pixel_size, most=most):
-        yield replace(micrograph, pixel_size=listed) if micrograph.pixel_size is None else micrograph

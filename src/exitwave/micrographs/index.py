@@ -1,0 +1,95 @@
+"""The table ``index.csv`` beside micrographs: their masks, and the pixel sizes that their files do not say."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from exitwave.core.errors import MicrographError
+from exitwave.imaging.calibrations import tabled_size
+
+__all__ = ["index_rows", "listed_pixel_sizes", "row_pixel_size"]
+
+_NAME = "index.csv"
+
+
+def index_rows(folder: Path) -> list[dict[str, str]]:
+    r"""Return the rows of a folder's ``index.csv`` by their columns; one of them is ``image``.
+
+    Raises
+    ------
+    MicrographError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "index.csv").write_text("image,pixel_size_nm\none.png,0.02")
+    >>> index_rows(folder)
+    [{'image': 'one.png', 'pixel_size_nm': '0.02'}]
+    """
+    index = folder / _NAME
+    try:
+        with index.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MicrographError(
+            f"{index} cannot be read ({error}); a folder of labelled micrographs has an index.csv with the columns "
+            "image, mask and pixel_size_nm."
+        ) from error
+    if not rows or "image" not in rows[0]:
+        raise MicrographError(f"{index} lists no images; it needs the columns image, mask and pixel_size_nm.")
+    return rows
+
+
+def row_pixel_size(row: dict[str, str]) -> float | None:
+    """Return the pixel size in Å, or None where the row does not say it as a number.
+
+    Examples
+    --------
+    >>> row_pixel_size({"image": "one.png", "pixel_size_nm": "0.02"})
+    0.2
+    """
+    size = tabled_size(row)
+    return None if size is None else round(size, 9) or None
+
+
+def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
+    """Return the pixel sizes (Å) of those files that an ``index.csv`` beside them, or one folder up, has numbers for.
+
+    Examples
+    --------
+    >>> from exitwave.micrographs import example_files
+    >>> set(listed_pixel_sizes(example_files()).values())
+    {0.58}
+    """
+    sizes = {}
+    for file in files:
+        path = file.absolute()
+        for place in (path.parent, path.parent.parent):  # what lies nearer to a file counts
+            if size := _listed(place).get(path):
+                sizes[file] = size
+                break
+    return sizes
+
+
+def _listed(folder: Path) -> dict[Path, float]:
+    try:
+        state = (folder / _NAME).stat()
+    except OSError:
+        return {}
+    return _sizes(folder, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _sizes(folder: Path, changed: int, size: int) -> dict[Path, float]:
+    """Return the sizes of a table, read once until it changes: thousands of files may lie beside it."""
+    try:
+        rows = index_rows(folder)
+    except MicrographError:
+        return {}  # an index of something else
+    sizes = {folder / (row["image"] or ""): row_pixel_size(row) for row in rows}
+    return {path: size for path, size in sizes.items() if size is not None}
