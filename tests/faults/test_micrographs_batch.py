@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from exitwave.core import MicrographError
 from exitwave.core.progress import Progress
-from exitwave.micrographs import find_micrographs, read_all, segment_folder, write_tiff
+from exitwave.micrographs import find_micrographs, read, read_all, segment_folder, write_tiff
 from exitwave.micrographs.calibration.features import too_small
-from exitwave.micrographs.examples import listed_pixel_sizes
+from exitwave.micrographs.index import listed_pixel_sizes
 
 
 class Dark:
@@ -110,7 +110,7 @@ def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
     given = segment_folder(night, Dark(), tmp_path / "given", seed=1, pixel_size=4.0, overlay=False)
     assert set(given.images["pixel_size_nm"]) == {0.4}
     images, _ = read_all(night / "image0.npy")
-    assert images[0].pixel_size == pytest.approx(3.0)
+    assert images[0].pixel_size == read(night / "image0.npy").pixel_size == pytest.approx(3.0)
     (night / "index.csv").write_bytes(b"\xff\xfe no table of images")
     assert listed_pixel_sizes([night / "image0.npy"]) == {}
 
@@ -118,6 +118,7 @@ def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
 def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:
     batch = segment_folder(night / "image1.npy", Dark(), tmp_path / "one", seed=1, pixel_size=1.0, overlay=False)
     assert batch.found == "1 particle on 1 image"
+    assert batch.summed_up[1] == "(from 1 whole particle, corrected for those that edges cut)"
     empty = segment_folder(night / "more", Dark(), tmp_path / "none", seed=1, pixel_size=1.0, overlay=False)
     assert empty.found == "no particles on 2 images"
     failed = segment_folder(night / "broken.dm4", Dark(), tmp_path / "bad", seed=1, overlay=False)

@@ -55,6 +55,18 @@ def test_intervals_cover() -> None:
     assert all(181 <= count <= 198 for count in hits.values()), hits
 
 
+def test_intervals_of_few_particles_cover() -> None:
+    """Four to eight whole particles of one image: as wide as Student's law has it, and not told of fewer."""
+    mean, hits, tried = MEDIAN * np.exp(SIGMA**2 / 2), 0, 0
+    for seed in range(400):
+        particles, images = specimen(seed, 1)
+        if 4 <= (~particles["touches_border"]).sum() <= 8:
+            found = summarise(particles, images, seed=seed, resamples=200)["mean_diameter_nm"]
+            tried, hits = tried + 1, hits + (found.low <= mean <= found.high)
+    assert tried > 100
+    assert hits > 0.9 * tried  # 95 % are held: fewer than these in 1 of 100 runs
+
+
 def test_one_image_and_none() -> None:
     particles, images = specimen(3, 1)
     found = summarise(particles, images, seed=1)
@@ -101,3 +113,6 @@ def test_intervals_are_within_what_is_possible() -> None:
     assert interval_note(particles[:0], images) == "there are no whole particles, and so no intervals"
     lonely = summarise(one[~one["touches_border"]][:1], images[1:2], seed=1)
     assert np.isnan(lonely["mean_diameter_nm"].low)  # one particle has no spread
+    three = one[~one["touches_border"]][:3]
+    assert np.isnan(summarise(three, images[1:2], seed=1)["mean_diameter_nm"].low)
+    assert interval_note(three, images) == "of 3 whole particles there are no intervals, which take 4 or more"

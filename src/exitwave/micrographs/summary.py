@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, ndtri, stdtrit
+from scipy.special import expit, stdtrit
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.streams import Stream
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEWEST", "Estimate", "interval_note", "summarise", "summary_words"]
 
-FEWEST = 4  # images, for an interval over images: of fewer, Student's quantile makes it say nothing
+FEWEST = 4  # images, or particles of one image, for an interval: of fewer, Student's quantile makes it say nothing
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def summarise(
     standard error is enlarged by :math:`\sqrt{n/(n-1)}` and taken times Student's quantile for n − 1 degrees of
     freedom, as percentiles are too narrow for few images. It is counted off on the logarithm of a size or density and
     on the logit of a coverage, which keeps the ends within what is possible. Of fewer than four images there is no
-    interval (:func:`interval_note` says so), but where whole particles are in one image alone, these are resampled.
+    interval (:func:`interval_note` says so), but where whole particles are in one image alone, these are resampled in
+    the same way, if they are four or more.
 
     Parameters
     ----------
@@ -135,12 +136,12 @@ def summarise(
         factors = np.sqrt(enough / (enough - 1)) * stdtrit(enough - 1, 0.5 + level / 2)
         spread[:, told < FEWEST] = math.nan
     rows = _particle_rows(particles, images)
-    if told[0] == 1 and len(rows) > 1:
+    if told[0] == 1 and len(rows) >= FEWEST:
         total = draw.poisson(1.0, size=(resamples, len(rows))) @ rows
         alone = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
         columns = slice(0, 4 if count == 1 else 3)  # one image says nothing about how the coverage varies
         spread[:, columns] = alone[:, columns]
-        factors[columns] = float(ndtri(0.5 + level / 2)) * math.sqrt(len(rows) / (len(rows) - 1))
+        factors[columns] = stdtrit(len(rows) - 1, 0.5 + level / 2) * math.sqrt(len(rows) / (len(rows) - 1))
     names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
     result = {}
     for index, name in enumerate(names):
@@ -164,6 +165,8 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     told = whole["image"].nunique() if len(whole) else 0
     if told == 0:
         return "there are no whole particles, and so no intervals"
+    if told == 1 and len(whole) < FEWEST:
+        return f"of {counted(len(whole), 'whole particle')} there are no intervals, which take {FEWEST} or more"
     if told == 1:
         return "intervals are of the particles of one image, and how images differ is not in them"
     if told < FEWEST:
@@ -171,16 +174,17 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     return ""
 
 
-def summary_words(summary: Mapping[str, Estimate], note: str = "") -> list[str]:
-    """Return a summary as lines for people: sizes and densities that make up for particles that edges cut.
+def summary_words(summary: Mapping[str, Estimate], whole: int, note: str = "") -> list[str]:
+    """Return a summary of so many whole particles as lines for people: edges that cut particles are made up for.
 
     Examples
     --------
     >>> four = Estimate(4.1234, low=3.9, high=4.35)
     >>> names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
-    >>> for line in summary_words(dict.fromkeys(names, four)):
+    >>> for line in summary_words(dict.fromkeys(names, four), 12):
     ...     print(line)
-    mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35] (corrected for edges)
+    mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35]
+    (from 12 whole particles, corrected for those that edges cut)
     4.123 [3.9, 4.35] particles per µm², coverage 4.123 [3.9, 4.35]
     """
     mean, median, sigma, density, coverage = (
@@ -188,8 +192,11 @@ def summary_words(summary: Mapping[str, Estimate], note: str = "") -> list[str]:
     )
     lines = [f"{density} particles per µm², coverage {coverage}"]
     if math.isfinite(mean.value):
-        sizes = f"mean diameter {mean} nm, median {median} nm, σ {sigma} (corrected for edges)"
-        lines.insert(0, sizes)
+        lines = [
+            f"mean diameter {mean} nm, median {median} nm, σ {sigma}",
+            f"(from {counted(whole, 'whole particle')}, corrected for those that edges cut)",
+            *lines,
+        ]
     return [*lines, note] if note else lines
 
 
