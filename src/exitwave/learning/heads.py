@@ -125,8 +125,9 @@ def head_targets(
             continue
         if rule is None:
             raise TrainingError(
-                f"the head {name} learns from labels of the rule {' or '.join(head.targets)}, which the data do "
-                f"not have; add {{rule: {next(iter(head.targets))}}} to the recipe's labels."
+                f"the network's head {name} learns from labels of the rule {' or '.join(head.targets)}, which the "
+                f"data do not have; add {{rule: {next(iter(head.targets))}}} to the recipe's labels, or leave the "
+                "head out (a network to go on from brings its heads along)."
             )
         made.append(head.targets[rule](np.asarray(maps[rule]), pixel_size) / head.unit)
     return np.stack(made).astype(np.float16)
