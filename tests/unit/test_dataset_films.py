@@ -22,14 +22,15 @@ from exitwave.cli.app import app
 from exitwave.core import SpecError, StructureError
 from exitwave.dataset import Dataset, Recipe, doctor, films, generate, kept_films, leakage, plan, render
 from exitwave.dataset.catalog import Catalog
-from exitwave.dataset.checks import Verdict, geometry
 from exitwave.dataset.distributions import drawn_values
 from exitwave.dataset.doctor import _tried
 from exitwave.dataset.executors import Job
 from exitwave.dataset.feeding import FedExecutor
+from exitwave.dataset.rebuilt import geometry
 from exitwave.dataset.records import StructureRecord, draw_structure, geometry_identity
 from exitwave.dataset.samples import one_thread, render_structure, render_wave
 from exitwave.dataset.schema import recipe_schema
+from exitwave.dataset.verdict import Verdict
 from exitwave.scattering import scatter
 from exitwave.scattering.memory import ScatteringMemoryError
 from exitwave.scattering.session import make_grids
@@ -345,7 +346,7 @@ def test_the_doctor_follows_records_and_counts_a_film_once(
     assert "0 of 3 pairs of films" in found["films"].text  # of three films
     shared = next(item for item in geometry(data.where("film = 0"), 3) if item.name == "films")
     assert shared.passed is None
-    monkeypatch.setattr("exitwave.dataset.checks.film_columns", lambda record: {"film_id": str(record.stream)})
+    monkeypatch.setattr("exitwave.dataset.rebuilt.film_columns", lambda record: {"film_id": str(record.stream)})
     copies = next(item for item in geometry(data.where("film = 0"), 3) if item.name == "films")
     assert copies.text == "3 of 3 pairs of films are copies"  # though shifted and mirrored
     records = [draw_structure(data.recipe, index).to_dict() for index in range(7)]

@@ -11,14 +11,15 @@ from pathlib import Path
 from exitwave.core import DatasetError, ExitwaveError, ShardCorruptError, counted
 from exitwave.core.files import TEMPORARY
 from exitwave.dataset import checks
-from exitwave.dataset.checks import Verdict
 from exitwave.dataset.dataset import Dataset
 from exitwave.dataset.kept_files import damaged_files
+from exitwave.dataset.rebuilt import geometry
 from exitwave.dataset.remade import remade
 from exitwave.dataset.repair import expected_shards, parents_needed, recipe_of
 from exitwave.dataset.repair import repair as mend
 from exitwave.dataset.shards import Shard, shard_name, shard_number
 from exitwave.dataset.store import Store
+from exitwave.dataset.verdict import Verdict
 
 __all__ = ["Diagnosis", "doctor", "leakage"]
 
@@ -131,7 +132,7 @@ def doctor(
         runs: list[Callable[[], Iterator[Verdict]]] = [
             lambda: checks.images(data),
             lambda: remade(data, structures, allow_code=allow_code),
-            lambda: checks.geometry(data, structures, allow_code=allow_code),
+            lambda: geometry(data, structures, allow_code=allow_code),
             lambda: checks.statistics(data, false_alarm, recipe_of(where, allow_code)),
             lambda: _leaks(data, others),
         ]

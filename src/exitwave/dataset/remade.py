@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from exitwave.core import SpecError
-from exitwave.dataset.checks import Verdict, spread
 from exitwave.dataset.optics import excess, expected_counts, plain
 from exitwave.dataset.records import ImageRecord, StructureRecord
 from exitwave.dataset.samples import one_thread, render_image, render_labels, render_structure, render_wave
+from exitwave.dataset.verdict import Verdict, spread
 from exitwave.dataset.work import software
 
 if TYPE_CHECKING:
