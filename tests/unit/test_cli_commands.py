@@ -13,6 +13,7 @@ import tifffile
 import yaml
 
 from exitwave.cli.app import main
+from exitwave.learning import Network
 
 RECIPE = """
 seed: 3
@@ -92,6 +93,16 @@ def test_from_recipe_to_particles(made):
     assert (made / "out" / "particles.csv").exists()
 
 
+def test_a_network_goes_on_from_another_at_the_learning_rate_given(made):
+    line = (
+        "train data --seed 2 --start net.safetensors --epochs 1 --crop 64 --learning-rate 3e-4 -o tuned.safetensors"
+    )
+    exitwave(*line.split(), cwd=made)
+    first, tuned = (Network.load(made / f"{name}.safetensors") for name in ("net", "tuned"))
+    assert tuned.record["training"]["learning_rate"] == 3e-4
+    assert tuned.record["start"]["identity"] == first.identity != tuned.identity
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -126,6 +137,7 @@ def test_from_recipe_to_particles(made):
             "train data/nothere --seed 1",
             "data/nothere is neither the folder of a data set nor a YAML file nor",
         ),
+        ("train data --seed 1 --learning-rate -1", "learning_rate is -1"),
         ("generate recipe.yaml recipe.yaml", "a part of the path is a file; choose another folder."),
         ("doctor data --against data/nothere", "data/nothere is no data set"),
         ("doctor data --repair --parent nothere", "nothere is no data set"),

@@ -29,6 +29,10 @@ def command(
     crop: int | None = typer.Option(None, help="Side of the training crops, pixels of --sampling."),
     sampling: float | None = typer.Option(None, help="Pixel size that the network works at, Å."),
     batch: int | None = typer.Option(None, min=1, help="Crops in a step."),
+    learning_rate: float | None = typer.Option(
+        None,
+        help="Greatest learning rate, which the schedule lowers; 1e-3 if not said, or with --start 1e-4.",
+    ),
     live: bool | None = typer.Option(
         None, "--live/--stored", help="Form new images from stored waves in every step."
     ),
@@ -50,7 +54,9 @@ def command(
     fields: dict[str, Any] = {} if spec is None else Training.read(spec).model_dump(mode="json", exclude_unset=True)
     net = {"name": network, "width": width, "heads": head or None}
     crops = {"size": crop, "pixel_size": sampling}
-    simple = {"epochs": epochs, "batch": batch, "live": live, "precision": precision}
+    simple = {
+        "epochs": epochs, "batch": batch, "learning_rate": learning_rate, "live": live, "precision": precision,
+    }  # fmt: skip
     fields |= {name: value for name, value in simple.items() if value is not None}
     for name, parts in (("net", net), ("crops", crops)):
         given = {key: value for key, value in parts.items() if value is not None}
