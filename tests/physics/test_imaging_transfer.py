@@ -206,6 +206,57 @@ def test_five_atoms_of_kirkland() -> None:
     np.testing.assert_allclose(seen[256, columns], [0.9486, 0.8973, 0.8908, 0.8011, 0.7243], atol=0.004)
 
 
+def ball(energy: float) -> ExitWave:
+    """Gold, 12 Å in radius, turned at random."""
+    corners = np.stack(np.meshgrid(*[np.arange(-8, 9)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    places = 2.039 * corners[corners.sum(axis=1) % 2 == 0]
+    turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
+    places = places[np.linalg.norm(places, axis=1) < 12] @ turn + (24, 24, 13)
+    atoms = Structure(
+        positions=places,
+        numbers=np.full(len(places), 79, np.int32),
+        cell=np.diag([48.0, 48.0, 26.0]),
+        objects=np.zeros(len(places), np.int32),
+        grains=np.zeros(len(places), np.int32),
+        thermal=np.full(len(places), np.nan),
+        names=("ball",),
+        roles=("particle",),
+    )
+    return scatter(atoms, energy=energy, grid=(192, 192), potential_sampling=None, thermal=False, particle_wave=False)
+
+
+@pytest.mark.parametrize(
+    ("energy", "spec", "most"),
+    [
+        (300e3, Imaging(defocus=600.0, convergence=0.1, aberrations={"C30": "1.2 mm"}), 0.05),
+        (300e3, Imaging(defocus=1500.0, convergence=0.5), 0.08),
+        (80e3, Imaging(defocus=600.0, convergence=0.1, aberrations={"C30": "1.2 mm"}, aperture=40.0), 0.04),
+    ],
+)
+def test_convergence_stops_no_electrons(energy: float, spec: Imaging, most: float) -> None:
+    """Against the incoherent sum over the directions of the illumination, each of which shifts the lens."""
+    wave, spec = ball(energy), spec.replace(focal_spread=0.0)
+    lam, theta = wavelength(energy), float(spec.convergence) * 1e-3
+    spectrum = np.fft.fft2(wave.array[0].numpy())
+    y, x = np.meshgrid(*[np.fft.fftfreq(192, 0.25) * lam] * 2, indexing="ij")
+    stopped = Imaging(aperture=spec.aperture, focal_spread=0.0)
+    spectrum *= transfer_function(Conditions.of([stopped]), (192, 192), (0.25, 0.25), energy)[0].abs().numpy()
+    nodes, weights = np.polynomial.hermite.hermgauss(25)
+    summed = np.zeros((192, 192))
+    for i, j in np.argwhere(np.outer(weights, weights) > 1e-7):
+        square = (y + theta * nodes[i]) ** 2 + (x + theta * nodes[j]) ** 2
+        phase = 2 * pi / lam * (-float(spec.defocus) * square / 2 + float(spec.aberrations.C30) * square**2 / 4)
+        summed += weights[i] * weights[j] / pi * np.abs(np.fft.ifft2(spectrum * np.exp(-1j * phase))) ** 2
+    lens = transfer_function(Conditions.of([spec]), (192, 192), (0.25, 0.25), energy)[0].numpy()
+    damped = np.abs(np.fft.ifft2(np.fft.fft2(wave.array[0].numpy()) * lens)) ** 2
+    found = intensities(wave, [spec])[0].double().numpy()
+    assert found.mean() == pytest.approx(summed.mean(), abs=1e-4)
+    assert damped.mean() < summed.mean() - 0.002
+    wrong, lossy = (float(np.std(image - summed) + abs((image - summed).mean())) for image in (found, damped))
+    assert wrong < most * summed.std()
+    assert wrong < 0.5 * lossy
+
+
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")),

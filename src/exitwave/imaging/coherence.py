@@ -19,6 +19,7 @@ __all__ = [
     "relativistic_chromatism",
     "spatial_envelope",
     "temporal_envelope",
+    "transmission",
 ]
 
 
@@ -119,9 +120,13 @@ def aperture(rows: torch.Tensor, columns: torch.Tensor, semiangle: torch.Tensor)
         0 to 1, (..., y, x).
     """
     angle = (rows[:, None] ** 2 + columns**2).sqrt()
-    width = aperture_edge(rows, columns)
-    inside = ((semiangle[..., None, None] / 1e3 - angle) / width + 0.5).clamp(0.0, 1.0)
-    return torch.where(semiangle[..., None, None] > 0, inside, torch.ones_like(inside))
+    return transmission(angle, semiangle[..., None, None], aperture_edge(rows, columns))
+
+
+def transmission(angle: torch.Tensor, semiangle: torch.Tensor, edge: float) -> torch.Tensor:
+    """Return the transmission, 0 to 1, of apertures of a semi-angle in mrad at angles in rad; the edge is in rad."""
+    inside = ((semiangle / 1e3 - angle) / edge + 0.5).clamp(0.0, 1.0)
+    return torch.where(semiangle > 0, inside, torch.ones_like(inside))
 
 
 def aperture_edge(rows: torch.Tensor, columns: torch.Tensor) -> float:

@@ -27,12 +27,14 @@ def intensities(wave: Wave, specs: Sequence[Imaging] | Conditions) -> torch.Tens
     r"""Return the expected intensity of every imaging condition, before any noise.
 
     .. math:: I_j = 1 + c_j \Bigl[\frac1N \sum_i \int \bigl|\mathcal F^{-1}\, \Psi_i(k)\, A(k)\,
-              e^{-\mathrm i\chi_j(k) + \mathrm i\pi\lambda f k^2}\bigr|^2\,\mathcal N(f; 0, \Delta^2)\,\mathrm df
-              - 1\Bigr]
+              E_j(k)\,e^{-\mathrm i\chi_j(k) + \mathrm i\pi\lambda f k^2}\bigr|^2\,
+              \mathcal N(f; 0, \Delta^2)\,\mathrm df + s_j - 1\Bigr]
 
     over N thermal configurations i and the focal spread, both incoherent. Each spectrum Ψ is computed once, and the
-    integral is a sum over the fewest waves that do (:func:`~exitwave.imaging.modes.focal_modes`). The envelope of the
-    convergence is that of the middle focus. Drift and vibration then smear the intensity.
+    integral is a sum over the fewest waves that do (:func:`~exitwave.imaging.modes.focal_modes`). The envelope E of
+    the convergence is that of the middle focus. What an envelope damps is interference: the electrons of these beams
+    arrive elsewhere, and :math:`s_j = \frac1N\sum_{i,k}|\Psi_i A|^2(1 - E_j^2)` spreads them evenly. Drift and
+    vibration then smear the intensity.
 
     Parameters
     ----------
@@ -122,8 +124,10 @@ def _formed(spectra: Spectra, conditions: Conditions) -> torch.Tensor:
 
 
 def _smeared(total: torch.Tensor, spectra: Spectra, conditions: Conditions) -> torch.Tensor:
-    """Return sums over configurations as their mean, after drift, vibration and loss of contrast."""
+    """Return sums over configurations as their mean, with what strays, drift, vibration and loss of contrast."""
     count = len(spectra.array)
+    if positive(conditions.convergence) or (conditions.focal_nodes == 1 and positive(conditions.focal_spread)):
+        total = total + (spectra.transmitted(conditions.aperture) - total.mean((1, 2)))[:, None, None]
     total = total.div_(count) if not total.requires_grad else total / count
     if positive(conditions.drift) or positive(conditions.vibration):
         total = moved(total, spectra.sampling, conditions.drift, conditions.drift_angle, conditions.vibration)
@@ -159,6 +163,5 @@ def _with_losses(
                 places.append((index, seen))
     if changed:
         for (index, seen), image in zip(places, _of_specs(spectra, changed), strict=True):
-            # beams that the envelope damps arrive all the same
-            total[index] += seen * image * (elastic[index].mean() / image.mean())
+            total[index] += seen * image
     return total

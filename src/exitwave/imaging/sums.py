@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from exitwave.imaging import kernels
 from exitwave.imaging.aberrations import angles
-from exitwave.imaging.coherence import aperture_edge
+from exitwave.imaging.coherence import aperture, aperture_edge, transmission
 from exitwave.imaging.conditions import Conditions
 from exitwave.imaging.modes import Modes, RadialPower, focal_grid, radial_power
 from exitwave.imaging.transfer import lens_planes
@@ -82,6 +82,17 @@ class Spectra:
     def radial(self) -> RadialPower:
         """The power by squared angle."""
         return radial_power(self.array, self.sampling, self.energy)
+
+    def transmitted(self, semiangles: torch.Tensor) -> torch.Tensor:
+        """Return the intensity that objective apertures of n semi-angles (mrad) let pass, float32 (n,)."""
+        rows, columns = angles(self.shape, self.sampling, self.energy, self.array.device)
+        if self.array.requires_grad:
+            beams = self.array * aperture(rows, columns, semiangles).float()[:, None]
+            return torch.view_as_real(beams).square().sum((1, 2, 3, 4))
+        rings = torch.from_numpy(self.radial.power).to(self.array.device)
+        angle = (torch.arange(len(rings), device=rings.device) * self.radial.step).sqrt()
+        passing = transmission(angle, semiangles[:, None], aperture_edge(rows, columns))
+        return (rings * passing**2).sum(1).float()
 
     @property
     def shape(self) -> tuple[int, int]:
