@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from exitwave.core import DatasetError, Progress, ScatteringError, SpecError
-from exitwave.dataset import Dataset, Recipe, generate, plan, render
+from exitwave.dataset import Dataset, Recipe, doctor, generate, plan, render
 from exitwave.dataset import catalog as catalog_module
 from exitwave.dataset import work as work_module
 from exitwave.dataset.catalog import CATALOG_NAME
@@ -327,6 +327,26 @@ def test_damaged_and_missing_shards_are_made_again(folder: Path, data: Dataset) 
     assert seen[-1].done == 5
     assert not list((folder / "shards").glob(".*"))
     again.close()
+
+
+def test_a_data_set_grows_into_that_of_more_structures(data: Dataset, tmp_path: Path) -> None:
+    def of(count: int) -> dict[str, Any]:
+        return RECIPE | {"structures": RECIPE["structures"] | {"count": count}}
+
+    generate(of(3), tmp_path).close()  # a shard and a half
+    first = tmp_path / "shards" / "000000.h5"
+    before, seen = first.stat().st_mtime_ns, list[Progress]()
+    again = generate(RECIPE, tmp_path, progress=seen.append)
+    assert (again.content, len(again)) == (data.content, len(data))
+    assert again.origin == data.origin
+    again.close()
+    assert first.stat().st_mtime_ns == before
+    assert seen[0].done == 2
+    assert doctor(tmp_path, structures=1).healthy
+    with pytest.raises(DatasetError, match=r"another recipe \(structures\.count is 5 there and 3 here\)"):
+        generate(of(3), tmp_path)
+    with pytest.raises(DatasetError, match="another recipe"):  # more, but others
+        generate(of(6) | {"seed": 4}, tmp_path)
 
 
 def test_another_recipe_is_refused(folder: Path) -> None:

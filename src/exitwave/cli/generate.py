@@ -22,7 +22,7 @@ def command(
     recipe: str = typer.Argument(help="A recipe file, or the name of a shipped recipe."),
     folder: Path = typer.Argument(help="Folder of the data set; an interrupted one is continued."),
     count: int | None = typer.Option(
-        None, min=1, help="Structures, instead of the recipe's; the first are the same."
+        None, min=1, help="Structures, instead of the recipe's; the first are the same, so a data set can grow."
     ),
     workers: int | None = typer.Option(
         None, min=1, help="Processes, one per core if not given; with a device, they build atoms ahead of it."

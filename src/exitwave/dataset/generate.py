@@ -45,7 +45,8 @@ def generate(
     """Make the data set that a recipe describes, or what is missing of it.
 
     Shards that are committed are kept, so the same call goes on after any interruption and ends with the same
-    content as an undisturbed one. A sample that fails is recorded (``Dataset.failures``) and the run goes on.
+    content as an undisturbed one. With a greater count of structures the data set grows: the first stay. A sample
+    that fails is recorded (``Dataset.failures``) and the run goes on.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path, recipe: Recipe) -> bool:
-    """Return whether the folder holds this very recipe already.
+    """Return whether the folder holds this very recipe already, and not one of fewer structures or none.
 
     Raises
     ------
@@ -212,16 +213,25 @@ def check_folder(folder: Path, recipe: Recipe) -> bool:
     except ExitwaveError as error:
         raise DatasetError(f"{path} cannot be read ({error}); give another folder.") from None
     recipe = named_by_content(recipe)
-    if kept.identity != recipe.identity:
+    if kept.identity == recipe.identity:
+        return True
+    if not grown(kept, recipe):
         raise DatasetError(
             f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
             "give another folder, or the recipe that is in it."
         )
-    return True
+    return False
+
+
+def grown(kept: Recipe, recipe: Recipe) -> bool:
+    """Return whether a recipe is another but for more structures, of which the first are the other's."""
+    count = recipe.structures.count
+    more = kept.replace(structures=kept.structures.replace(count=count))
+    return count > kept.structures.count and more.identity == recipe.identity
 
 
 def claim(folder: Path, recipe: Recipe) -> None:
-    """Write the recipe into a new folder, or make sure that the folder holds this very recipe."""
+    """Write the recipe into a new folder or one that grows, or make sure that the folder holds this very recipe."""
     if not check_folder(folder, recipe):
         text = f"# identity {recipe.identity}\n{recipe.to_yaml(defaults=True)}"
         write_whole(folder / RECIPE_NAME, text.encode())
