@@ -9,13 +9,15 @@ labelled HRTEM micrographs; without it, the card tells of the micrographs that c
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from exitwave.dataset import Recipe
-from exitwave.learning import Evaluation, Network, evaluate
+from exitwave.learning import Evaluation, Network, Training, evaluate
 from exitwave.learning.references import reference_file
 from exitwave.micrographs import labelled_pairs
 
@@ -71,13 +73,24 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
     held = [key for key in last if key.startswith("validation_f1")]
     minimum = next(one.to_dict()["minimum"] for one in recipe.labels if one.rule == record["rule"])
     seen = len(history) * training["images_per_epoch"]
-    again = f"exitwave train data --spec reference --seed {record['seed']}"
-    before = ""
-    if start := record.get("start"):
-        again += f" --start general --epochs {len(history)}"
+    before, first = "", []
+    start = record.get("start")
+    if start and name == "general":
+        earlier = start["record"]
+        fewer = earlier["data"]["recipe"]["structures"]["count"]
+        crops_before = len(earlier["history"]) * earlier["training"]["images_per_epoch"]
+        before = f" Before, it learnt from {crops_before} crops of the first {fewer} of them."
+        first = [
+            f"exitwave generate reference-{name} data --count {fewer}",
+            f"exitwave train data --spec reference --seed {earlier['seed']} -o first.safetensors",
+        ]
+    elif start:
         before = " Before, it learnt what `general` did" + (
             "." if start["identity"] == Network.load("general").identity else f" (identity {start['identity']})."
         )
+    again = ", then ".join(
+        f"`{line}`" for line in [*first, f"exitwave generate reference-{name} data", last_step(name, record)]
+    )
     lines = [
         f"# The reference network `{name}`",
         "",
@@ -90,7 +103,7 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         f"- **Learnt from** {recipe.structures.count} structures of the recipe `reference-{name}`, imaged anew while"
         f" it learnt: {seen} crops of {crops['size']} px. Label: {record['rule']} of particles above {minimum:g} Å."
         f"{before}",
-        f"- **Again:** `exitwave generate reference-{name} data`, then `{again}`.",
+        f"- **Again:** {again}.",
         "- **No real micrograph** had a part in training, nor in the choice of the epoch, which is the last.",
         "",
         "## Scores",
@@ -131,6 +144,16 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def last_step(name: str, record: Mapping[str, Any]) -> str:
+    """Return the command that trained a network, of what came last."""
+    command = f"exitwave train data --spec reference --seed {record['seed']}"
+    if "start" not in record:
+        return command
+    command += f" --start {'first.safetensors' if name == 'general' else 'general'} --epochs {len(record['history'])}"
+    rate, usual = record["training"]["learning_rate"], Training().learning_rate / 10
+    return command if math.isclose(rate, usual) else f"{command} --learning-rate {rate:g}"
 
 
 def _group(key: str) -> str:

@@ -115,6 +115,20 @@ def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
     assert listed_pixel_sizes([night / "image0.npy"]) == {}
 
 
+def test_an_index_as_spreadsheets_write_it_counts_by_any_way_to_the_file(
+    night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["image,pixel_size_nm", "more\\image0.npy,0.02", "more\\image0.npy,"]
+    (night / "index.csv").write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+    (tmp_path / "link").symlink_to(night / "more")
+    (night / "more" / "deeper").mkdir()
+    monkeypatch.chdir(night / "more" / "deeper")
+    for path in (night / "more" / "image0.npy", tmp_path / "link" / "image0.npy", Path("../image0.npy")):
+        found = read(path, frame=0)
+        assert (found.pixel_size, found.metadata["pixel_size_from"]) == (pytest.approx(0.2), "index.csv")
+    assert "pixel_size_from" not in read(night / "image0.npy", pixel_size=0.2).metadata
+
+
 def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:
     batch = segment_folder(night / "image1.npy", Dark(), tmp_path / "one", seed=1, pixel_size=1.0, overlay=False)
     assert batch.found == "1 particle on 1 image"

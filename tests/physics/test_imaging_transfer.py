@@ -234,7 +234,7 @@ def ball(energy: float) -> ExitWave:
     ],
 )
 def test_convergence_stops_no_electrons(energy: float, spec: Imaging, most: float) -> None:
-    """Against the incoherent sum over the directions of the illumination, each of which shifts the lens."""
+    """Against the incoherent sum over the directions of the illumination, each of which shifts the aberrations."""
     wave, spec = ball(energy), spec.replace(focal_spread=0.0)
     lam, theta = wavelength(energy), float(spec.convergence) * 1e-3
     spectrum = np.fft.fft2(wave.array[0].numpy())
@@ -255,6 +255,24 @@ def test_convergence_stops_no_electrons(energy: float, spec: Imaging, most: floa
     wrong, lossy = (float(np.std(image - summed) + abs((image - summed).mean())) for image in (found, damped))
     assert wrong < most * summed.std()
     assert wrong < 0.5 * lossy
+
+
+def test_beams_on_the_rim_of_an_aperture_pass_in_part_whatever_the_convergence() -> None:
+    """A grating whose first beams lie on the rim, in two configurations, alone and in the company of others."""
+    phase = 0.6 * torch.cos(2 * pi * torch.arange(400) / 10).expand(400, 400)
+    grating = ExitWave(
+        torch.polar(torch.ones(2, 400, 400), torch.stack([phase, 1.1 * phase])), (0.2355, 0.2355), 300e3
+    )
+    rim = wavelength(300e3) / 2.355 * 1e3
+    still = Imaging(defocus=300.0, focal_spread=0.0, aperture=rim + 0.02)
+    alone = [intensities(grating, [still.replace(convergence=mrad)])[0] for mrad in (0.0, 1e-6, 0.3)]
+    assert 0.7 < float(alone[0].mean()) < 0.99
+    for image in alone[1:]:
+        assert float(image.mean()) == pytest.approx(float(alone[0].mean()), abs=2e-5)
+    conditions = Conditions.of([still, still.replace(convergence=0.3)])
+    conditions.contrast.requires_grad_(True)  # by another way, as a GPU has it
+    for one, other in zip(intensities(grating, conditions).detach(), (alone[0], alone[2]), strict=True):
+        assert float((one - other).abs().max()) < 1e-5
 
 
 DEVICES = [

@@ -110,9 +110,10 @@ def test_intervals_are_within_what_is_possible() -> None:
     assert interval_note(few, some).startswith("of 3 images with whole particles there are no intervals")
     one = particles[particles["image"] == "image1"]
     assert "of the particles of one image" in interval_note(one, images)
-    assert interval_note(particles[:0], images) == "there are no whole particles, and so no intervals"
+    assert interval_note(particles[:0], images) == "there are no whole particles, and so no intervals of sizes"
     lonely = summarise(one[~one["touches_border"]][:1], images[1:2], seed=1)
     assert np.isnan(lonely["mean_diameter_nm"].low)  # one particle has no spread
     three = one[~one["touches_border"]][:3]
     assert np.isnan(summarise(three, images[1:2], seed=1)["mean_diameter_nm"].low)
-    assert interval_note(three, images) == "of 3 whole particles there are no intervals, which take 4 or more"
+    said = "of 3 whole particles there are no intervals of sizes, which take 4 or more"
+    assert interval_note(three, images) == said

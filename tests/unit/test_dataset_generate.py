@@ -345,8 +345,13 @@ def test_a_data_set_grows_into_that_of_more_structures(data: Dataset, tmp_path: 
     assert doctor(tmp_path, structures=1).healthy
     with pytest.raises(DatasetError, match=r"another recipe \(structures\.count is 5 there and 3 here\)"):
         generate(of(3), tmp_path)
-    with pytest.raises(DatasetError, match="another recipe"):  # more, but others
+    with pytest.raises(DatasetError, match=r"another recipe \(seed is 3 there and 4 here\)"):  # more, but others
         generate(of(6) | {"seed": 4}, tmp_path)
+    with pytest.raises(DatasetError):  # said by mistake, and stopped before anything was made
+        generate(of(100_000), tmp_path, scheduler="tcp://127.0.0.1:1")
+    back = generate(RECIPE, tmp_path)
+    assert back.content == data.content
+    back.close()
 
 
 def test_another_recipe_is_refused(folder: Path) -> None:

@@ -73,7 +73,7 @@ def _tell(plan: Recipe, folder: Path) -> None:
     from exitwave.core import counted
     from exitwave.dataset.generate import check_folder, pending_shards
 
-    check_folder(folder, plan)
+    there = check_folder(folder, plan)
     pending = pending_shards(plan, folder)
     images = plan.structures.count * plan.images.per_structure
     shared = f" on {counted(plan.films, 'film')}" if plan.films else ""
@@ -81,6 +81,11 @@ def _tell(plan: Recipe, folder: Path) -> None:
         f"{counted(plan.structures.count, 'structure')} ({plan.structures.family}){shared}, "
         f"{counted(images, 'image')}, "
         f"{counted(plan.shards, 'shard')}; {len(pending) or 'none'} to make.",
+        *(
+            []
+            if there or len(pending) == plan.shards
+            else [f"{folder} holds a data set of another count, which becomes this one."]
+        ),
         _seen(plan),
         *_drawn(plan),
         "Nothing was made; `exitwave plan` tells what it costs.",

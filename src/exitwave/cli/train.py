@@ -31,7 +31,7 @@ def command(
     batch: int | None = typer.Option(None, min=1, help="Crops in a step."),
     learning_rate: float | None = typer.Option(
         None,
-        help="Greatest learning rate, which the schedule lowers; 1e-3 if not said, or with --start 1e-4.",
+        help="Learning rate, at its greatest; 1e-3 if not said, or with --start 1e-4.",
     ),
     live: bool | None = typer.Option(
         None, "--live/--stored", help="Form new images from stored waves in every step."

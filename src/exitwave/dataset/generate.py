@@ -19,7 +19,7 @@ from exitwave.dataset.kept_files import keep_files, named_by_content
 from exitwave.dataset.kept_films import forget_films
 from exitwave.dataset.locks import LOCK_NAME, FolderLock
 from exitwave.dataset.recipe import Recipe
-from exitwave.dataset.shards import Shard, shard_name
+from exitwave.dataset.shards import Shard, shard_name, shard_number
 from exitwave.dataset.work import structures_of_shard
 from exitwave.scattering.engines import find_device
 
@@ -45,8 +45,9 @@ def generate(
     """Make the data set that a recipe describes, or what is missing of it.
 
     Shards that are committed are kept, so the same call goes on after any interruption and ends with the same
-    content as an undisturbed one. With a greater count of structures the data set grows: the first stay. A sample
-    that fails is recorded (``Dataset.failures``) and the run goes on.
+    content as an undisturbed one. With a greater count of structures the data set grows: the first stay, but parts
+    (:meth:`Dataset.split`) are drawn anew, and what was re-imaged from it can no longer be continued or repaired. A
+    sample that fails is recorded (``Dataset.failures``) and the run goes on.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path, recipe: Recipe) -> bool:
-    """Return whether the folder holds this very recipe already, and not one of fewer structures or none.
+    """Return whether the folder has this very recipe; False where it has none, or one whose count may change.
 
     Raises
     ------
@@ -215,23 +216,32 @@ def check_folder(folder: Path, recipe: Recipe) -> bool:
     recipe = named_by_content(recipe)
     if kept.identity == recipe.identity:
         return True
-    if not grown(kept, recipe):
-        raise DatasetError(
-            f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
-            "give another folder, or the recipe that is in it."
-        )
-    return False
+    counted = kept.replace(structures=kept.structures.replace(count=recipe.structures.count))
+    if counted.identity != recipe.identity:
+        kept = counted  # how many there are makes no difference, as it may change
+    elif recipe.structures.count > kept.structures.count or not _holds_more(folder, recipe):
+        return False
+    raise DatasetError(
+        f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
+        "give another folder, or the recipe that is in it."
+    )
 
 
-def grown(kept: Recipe, recipe: Recipe) -> bool:
-    """Return whether a recipe is another but for more structures, of which the first are the other's."""
-    count = recipe.structures.count
-    more = kept.replace(structures=kept.structures.replace(count=count))
-    return count > kept.structures.count and more.identity == recipe.identity
+def _holds_more(folder: Path, recipe: Recipe) -> bool:
+    """Return whether a folder has structures beyond those of a recipe: else it was to grow, and may stay as it is."""
+    numbers = [shard_number(path.name) for path in (folder / "shards").glob("*.h5")]
+    last = max((number for number in numbers if number is not None), default=-1)
+    if last != recipe.shards - 1:
+        return last >= recipe.shards
+    try:
+        with Shard(folder / "shards" / shard_name(last)) as shard:
+            return max(shard.positions, default=-1) >= recipe.structures.count
+    except ShardCorruptError:
+        return False
 
 
 def claim(folder: Path, recipe: Recipe) -> None:
-    """Write the recipe into a new folder or one that grows, or make sure that the folder holds this very recipe."""
+    """Write the recipe into a new folder or one whose count changes, or make sure that it is the folder's."""
     if not check_folder(folder, recipe):
         text = f"# identity {recipe.identity}\n{recipe.to_yaml(defaults=True)}"
         write_whole(folder / RECIPE_NAME, text.encode())

@@ -126,8 +126,10 @@ def _formed(spectra: Spectra, conditions: Conditions) -> torch.Tensor:
 def _smeared(total: torch.Tensor, spectra: Spectra, conditions: Conditions) -> torch.Tensor:
     """Return sums over configurations as their mean, with what strays, drift, vibration and loss of contrast."""
     count = len(spectra.array)
-    if positive(conditions.convergence) or (conditions.focal_nodes == 1 and positive(conditions.focal_spread)):
-        total = total + (spectra.transmitted(conditions.aperture) - total.mean((1, 2)))[:, None, None]
+    damped = conditions.convergence + (conditions.focal_spread if conditions.focal_nodes == 1 else 0.0)
+    if positive(damped):
+        strayed = spectra.transmitted(conditions.aperture) - total.mean((1, 2))
+        total = total + torch.where(damped > 0, strayed, torch.zeros_like(strayed))[:, None, None]
     total = total.div_(count) if not total.requires_grad else total / count
     if positive(conditions.drift) or positive(conditions.vibration):
         total = moved(total, spectra.sampling, conditions.drift, conditions.drift_angle, conditions.vibration)

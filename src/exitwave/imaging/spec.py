@@ -41,7 +41,8 @@ class Imaging(Spec):
     convergence
         Half angle θ_c of the illumination at 1/e, mrad. Its envelope damps beams; their electrons are spread evenly
         over the image. Of a gold sphere of 12 Å that leaves an error of 4 % of the contrast at 0.1 mrad and a C30 of
-        1.2 mm, and of 7 % at 0.5 mrad and a defocus of 1500 Å (without them, 10 and 20 %).
+        1.2 mm, and of 7 % at 0.5 mrad and a defocus of 1500 Å (without them, 10 and 20 %). A narrow aperture stays
+        where it is, although every direction of the illumination shifts it.
     aperture
         Semi-angle of the objective aperture, mrad; 0 means none.
     aberrations

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from exitwave.imaging import kernels
 from exitwave.imaging.aberrations import angles
-from exitwave.imaging.coherence import aperture, aperture_edge, transmission
+from exitwave.imaging.coherence import aperture_edge, transmission
 from exitwave.imaging.conditions import Conditions
 from exitwave.imaging.modes import Modes, RadialPower, focal_grid, radial_power
-from exitwave.imaging.transfer import lens_planes
+from exitwave.imaging.transfer import lens_planes, positive
 from exitwave.scattering.electron import wavelength
 from exitwave.scattering.fourier import plan
 from exitwave.scattering.grid import Grid
@@ -60,6 +60,15 @@ def _field(shape: tuple[int, int], sampling: tuple[float, float], energy: float,
     )
 
 
+@lru_cache(maxsize=8)
+def _polar(
+    shape: tuple[int, int], sampling: tuple[float, float], energy: float, device: torch.device
+) -> tuple[torch.Tensor, float]:
+    """Return the angle of every beam in rad, float32 (y, x), and the width of an aperture's edge."""
+    rows, columns = angles(shape, sampling, energy, device)
+    return (rows[:, None] ** 2 + columns**2).sqrt().float(), aperture_edge(rows, columns)
+
+
 @dataclass(frozen=True, eq=False)
 class Spectra:
     """The spectra of a wave's configurations with what follows from them alone.
@@ -83,16 +92,18 @@ class Spectra:
         """The power by squared angle."""
         return radial_power(self.array, self.sampling, self.energy)
 
+    @cached_property
+    def power(self) -> torch.Tensor:
+        """The intensity of every beam, summed over configurations, float32 (y, x)."""
+        return (self.array.real.square() + self.array.imag.square()).sum(0)
+
     def transmitted(self, semiangles: torch.Tensor) -> torch.Tensor:
         """Return the intensity that objective apertures of n semi-angles (mrad) let pass, float32 (n,)."""
-        rows, columns = angles(self.shape, self.sampling, self.energy, self.array.device)
-        if self.array.requires_grad:
-            beams = self.array * aperture(rows, columns, semiangles).float()[:, None]
-            return torch.view_as_real(beams).square().sum((1, 2, 3, 4))
-        rings = torch.from_numpy(self.radial.power).to(self.array.device)
-        angle = (torch.arange(len(rings), device=rings.device) * self.radial.step).sqrt()
-        passing = transmission(angle, semiangles[:, None], aperture_edge(rows, columns))
-        return (rings * passing**2).sum(1).float()
+        if not positive(semiangles) and not self.array.requires_grad:  # summed already
+            return torch.full_like(semiangles, float(self.radial.power.sum()), dtype=torch.float32)
+        angle, edge = _polar(self.shape, self.sampling, self.energy, self.array.device)
+        passing = [transmission(angle, one.float(), edge) for one in semiangles]
+        return torch.stack([(self.power * one * one).sum() for one in passing])
 
     @property
     def shape(self) -> tuple[int, int]:

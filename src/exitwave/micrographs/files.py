@@ -55,7 +55,8 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     -------
     Micrograph
         Array of shape (y, x), float32, with the values of the file; ``metadata`` holds ``file``, ``format``,
-        ``frame``, ``frames`` and what the file itself says under ``original``; of resampled images also ``shape``
+        ``frame``, ``frames`` and what the file itself says under ``original``; ``pixel_size_from`` where that is an
+        index; of resampled images also ``shape``
         and ``pixel_sizes`` (y, x; Å) of the file.
 
     Raises
@@ -217,8 +218,8 @@ def _micrograph(
         "original": signal.metadata,
     }
     square, size, own = _square_pixels(array, sizes, override, told)
-    if size is None:
-        size = listed_pixel_sizes([path]).get(path)
+    if size is None and (size := listed_pixel_sizes([path]).get(path)) is not None:
+        metadata["pixel_size_from"] = "index.csv"
     if square.shape != array.shape:
         metadata |= {"shape": array.shape, "pixel_sizes": own}
     return Micrograph(array=square, pixel_size=size, metadata=metadata, name=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def index_rows(folder: Path) -> list[dict[str, str]]:
     """
     index = folder / _NAME
     try:
-        with index.open(newline="", encoding="utf-8") as file:
+        with index.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MicrographError(
@@ -68,28 +68,25 @@ def listed_pixel_sizes(files: Iterable[Path]) -> dict[Path, float]:
     """
     sizes = {}
     for file in files:
-        path = file.absolute()
-        for place in (path.parent, path.parent.parent):  # what lies nearer to a file counts
-            if size := _listed(place).get(path):
+        for path in dict.fromkeys([file.absolute(), file.resolve()]):  # as it is named, and where it is
+            # what lies nearer to a file counts
+            size = _listed(path.parent).get(path) or _listed(path.parent.parent).get(path)
+            if size is not None:
                 sizes[file] = size
                 break
     return sizes
 
 
-def _listed(folder: Path) -> dict[Path, float]:
+def _listed(folder: Path) -> Mapping[Path, float]:
     try:
         state = (folder / _NAME).stat()
-    except OSError:
-        return {}
-    return _sizes(folder, state.st_mtime_ns, state.st_size)
+        return _sizes(folder, (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino))
+    except (OSError, MicrographError):
+        return {}  # no index, or one of something else
 
 
 @lru_cache(maxsize=16)
-def _sizes(folder: Path, changed: int, size: int) -> dict[Path, float]:
+def _sizes(folder: Path, state: tuple[int, ...]) -> Mapping[Path, float]:
     """Return the sizes of a table, read once until it changes: thousands of files may lie beside it."""
-    try:
-        rows = index_rows(folder)
-    except MicrographError:
-        return {}  # an index of something else
-    sizes = {folder / (row["image"] or ""): row_pixel_size(row) for row in rows}
-    return {path: size for path, size in sizes.items() if size is not None}
+    sizes = ((row["image"], row_pixel_size(row)) for row in index_rows(folder))
+    return {folder / image.replace("\\", "/"): size for image, size in sizes if image and size is not None}

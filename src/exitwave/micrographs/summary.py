@@ -163,14 +163,16 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     """
     whole = particles[~particles["touches_border"].astype(bool)] if len(particles) else particles
     told = whole["image"].nunique() if len(whole) else 0
+    enough = len(images) >= FEWEST  # for densities and coverages, which images without particles tell, too
+    none = "no intervals of sizes" if enough else "no intervals"
     if told == 0:
-        return "there are no whole particles, and so no intervals"
+        return f"there are no whole particles, and so {none}"
     if told == 1 and len(whole) < FEWEST:
-        return f"of {counted(len(whole), 'whole particle')} there are no intervals, which take {FEWEST} or more"
+        return f"of {counted(len(whole), 'whole particle')} there are {none}, which take {FEWEST} or more"
     if told == 1:
         return "intervals are of the particles of one image, and how images differ is not in them"
     if told < FEWEST:
-        return f"of {counted(told, 'image')} with whole particles there are no intervals, which take {FEWEST} or more"
+        return f"of {counted(told, 'image')} with whole particles there are {none}, which take {FEWEST} or more"
     return ""
 
 
