@@ -138,8 +138,8 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         "- Outlines are where particles are thicker than 5 Å. Hand-drawn labels lie up to 2 Å inside or outside.",
         "- Small particles at low dose (below some 100 e/Å²) are found too large or not at all; look at the"
         " confidence.",
-        "- Of particles in clumps, some 27 % are found together with a neighbour, and of touching particles below 10 Å"
-        " radius most; some rods are cut.",
+        "- Of particles in clumps, some 27 % are found together with a neighbour, and of touching particles below"
+        " 10 Å radius most; some rods are cut.",
         "- The pixel size must be known within 20 %. `exitwave segment` says where an image is unlike the training.",
         "",
     ]

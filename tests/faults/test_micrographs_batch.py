@@ -115,11 +115,16 @@ def test_pixel_sizes_come_from_an_index(night: Path, tmp_path: Path) -> None:
     assert listed_pixel_sizes([night / "image0.npy"]) == {}
 
 
+@pytest.mark.parametrize(
+    ("separator", "size", "encoding"),
+    [(",", "0.02", "utf-8-sig"), (";", "0,02", "utf-8"), ("\t", "0.02 nm", "utf-16"), (", ", '"0,02"', "utf-8")],
+)
 def test_an_index_as_spreadsheets_write_it_counts_by_any_way_to_the_file(
-    night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separator: str, size: str, encoding: str
 ) -> None:
-    rows = ["image,pixel_size_nm", "more\\image0.npy,0.02", "more\\image0.npy,"]
-    (night / "index.csv").write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+    cells = [("Image", "Pixel_size_nm"), ("more\\image0.npy", size), ("more\\image0.npy", "")]
+    table = "\r\n".join(separator.join(row) for row in cells)
+    (night / "index.csv").write_bytes(table.encode(encoding))
     (tmp_path / "link").symlink_to(night / "more")
     (night / "more" / "deeper").mkdir()
     monkeypatch.chdir(night / "more" / "deeper")
@@ -132,7 +137,7 @@ def test_an_index_as_spreadsheets_write_it_counts_by_any_way_to_the_file(
 def test_what_was_found_is_said_in_words(night: Path, tmp_path: Path) -> None:
     batch = segment_folder(night / "image1.npy", Dark(), tmp_path / "one", seed=1, pixel_size=1.0, overlay=False)
     assert batch.found == "1 particle on 1 image"
-    assert batch.summed_up[1] == "(from 1 whole particle, corrected for those that edges cut)"
+    assert batch.summed_up[1] == "(from 1 whole particle, corrected for those that edges cut; 95% intervals)"
     empty = segment_folder(night / "more", Dark(), tmp_path / "none", seed=1, pixel_size=1.0, overlay=False)
     assert empty.found == "no particles on 2 images"
     failed = segment_folder(night / "broken.dm4", Dark(), tmp_path / "bad", seed=1, overlay=False)

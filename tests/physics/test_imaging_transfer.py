@@ -275,6 +275,17 @@ def test_beams_on_the_rim_of_an_aperture_pass_in_part_whatever_the_convergence()
         assert float((one - other).abs().max()) < 1e-5
 
 
+@pytest.mark.parametrize("nodes", [5, 25])
+def test_a_focal_spread_behind_an_aperture_makes_no_electrons(nodes: int) -> None:
+    wave = ball(300e3)
+    means = [
+        float(intensities(wave, [Imaging(defocus=100.0, aperture=10.0, focal_spread=std, focal_nodes=nodes)]).mean())
+        for std in (0.0, 15.0, 50.0)
+    ]
+    assert means[0] < 0.99
+    assert means[1:] == pytest.approx([means[0]] * 2, abs=5e-4)
+
+
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")),

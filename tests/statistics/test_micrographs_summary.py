@@ -56,7 +56,7 @@ def test_intervals_cover() -> None:
 
 
 def test_intervals_of_few_particles_cover() -> None:
-    """Four to eight whole particles of one image: as wide as Student's law has it, and not told of fewer."""
+    """Four to eight whole particles of one image: as wide as Student's law has it."""
     mean, hits, tried = MEDIAN * np.exp(SIGMA**2 / 2), 0, 0
     for seed in range(400):
         particles, images = specimen(seed, 1)
@@ -113,6 +113,7 @@ def test_intervals_are_within_what_is_possible() -> None:
     assert interval_note(particles[:0], images) == "there are no whole particles, and so no intervals of sizes"
     lonely = summarise(one[~one["touches_border"]][:1], images[1:2], seed=1)
     assert np.isnan(lonely["mean_diameter_nm"].low)  # one particle has no spread
+    assert np.isnan(lonely["sigma"].value)
     three = one[~one["touches_border"]][:3]
     assert np.isnan(summarise(three, images[1:2], seed=1)["mean_diameter_nm"].low)
     said = "of 3 whole particles there are no intervals of sizes, which take 4 or more"

@@ -264,6 +264,17 @@ def test_options_are_checked(tmp_path):
     assert "is not there" in exitwave("evaluate", "nope.safetensors", code=2, cwd=tmp_path)
 
 
+def test_a_package_that_is_not_installed_is_one_sentence_and_before_any_work(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "monai", None)  # as if it were not there
+    monkeypatch.setattr("sys.argv", ["exitwave", "demo", "-o", "made"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert 'pip install "exitwave[all]" brings it' in " ".join("".join(capsys.readouterr()).split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_interruption_that_python_wraps_is_one(monkeypatch, capsys):
     def interrupted(**_):
         try:

@@ -92,6 +92,8 @@ def main() -> None:
         elif isinstance(error, OSError):
             where = f" ({error.filename})" if error.filename else ""
             text = f"{_plain(error.strerror or error)}{where}."
+        elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] not in ("", "exitwave"):
+            text = _plain(f'the package {error.name} is not installed; pip install "exitwave[all]" brings it.')
         else:
             raise
         error_console.print(f"[bold]exitwave:[/] {text}", soft_wrap=True)

@@ -31,6 +31,9 @@ def command(
 
     Takes two to eight minutes on two cores. Interrupted and run again, it goes on where it stopped.
     """
+    import lightning.pytorch  # noqa: F401  what the training needs is missed now, and not after minutes
+    import monai  # noqa: F401
+
     from exitwave.demo import Demo, demo_recipe, run
 
     recipe = demo_recipe(structures)

@@ -71,9 +71,9 @@ def with_count(recipe: Recipe, count: int | None) -> Recipe:
 def _tell(plan: Recipe, folder: Path) -> None:
     """Say what a run would make; nothing is written."""
     from exitwave.core import counted
-    from exitwave.dataset.generate import check_folder, pending_shards
+    from exitwave.dataset.generate import RECIPE_NAME, check_folder, pending_shards
 
-    there = check_folder(folder, plan)
+    grows = not check_folder(folder, plan) and (folder / RECIPE_NAME).exists()
     pending = pending_shards(plan, folder)
     images = plan.structures.count * plan.images.per_structure
     shared = f" on {counted(plan.films, 'film')}" if plan.films else ""
@@ -81,11 +81,7 @@ def _tell(plan: Recipe, folder: Path) -> None:
         f"{counted(plan.structures.count, 'structure')} ({plan.structures.family}){shared}, "
         f"{counted(images, 'image')}, "
         f"{counted(plan.shards, 'shard')}; {len(pending) or 'none'} to make.",
-        *(
-            []
-            if there or len(pending) == plan.shards
-            else [f"{folder} holds a data set of another count, which becomes this one."]
-        ),
+        *([f"{folder} holds a data set of another count, which becomes this one."] if grows else []),
         _seen(plan),
         *_drawn(plan),
         "Nothing was made; `exitwave plan` tells what it costs.",

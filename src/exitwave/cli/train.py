@@ -79,4 +79,6 @@ def command(
                 devices=devices, progress=report,
             )  # fmt: skip
         trained.save(place)
-        console.print(f"Wrote [bold]{place}[/].")
+        last = trained.history[-1] if trained.history else {}
+        score = f", F1 {last['validation_f1']:.3f} on crops held out" if "validation_f1" in last else ""
+        console.print(f"Wrote [bold]{place}[/]{score}.")

@@ -216,11 +216,17 @@ def check_folder(folder: Path, recipe: Recipe) -> bool:
     recipe = named_by_content(recipe)
     if kept.identity == recipe.identity:
         return True
-    counted = kept.replace(structures=kept.structures.replace(count=recipe.structures.count))
+    held, asked = kept.structures.count, recipe.structures.count
+    counted = kept.replace(structures=kept.structures.replace(count=asked))
     if counted.identity != recipe.identity:
         kept = counted  # how many there are makes no difference, as it may change
-    elif recipe.structures.count > kept.structures.count or not _holds_more(folder, recipe):
+    elif asked > held or not _holds_more(folder, recipe):
         return False
+    else:
+        raise DatasetError(
+            f"{folder} has {held} structures and {asked} are asked for; a data set grows and does not shrink, so "
+            "take a part of it, or give another folder."
+        )
     raise DatasetError(
         f"{folder} was generated from another recipe ({difference(kept.to_dict(), recipe.to_dict())}); "
         "give another folder, or the recipe that is in it."

@@ -74,6 +74,11 @@ def tabled_size(row: dict[str, Any]) -> float | None:
     --------
     >>> tabled_size({"pixel_size_nm": "0.025"}), tabled_size({"pixel_size_nm": "not stated; about 0.06"})
     (0.25, None)
+    >>> tabled_size({"pixel_size_nm": "0,025 nm"})
+    0.25
     """
-    size = positive(row.get("pixel_size_nm"))
+    told = row.get("pixel_size_nm")
+    if isinstance(told, str):  # as in countries whose decimals follow a comma
+        told = told.strip().removesuffix("nm").replace(",", ".")
+    size = positive(told)
     return None if size is None else 10 * size

@@ -98,10 +98,12 @@ def _of_specs(spectra: Spectra, specs: Sequence[Imaging]) -> torch.Tensor:
 def _formed(spectra: Spectra, conditions: Conditions) -> torch.Tensor:
     """Return the images of conditions that agree in their number of foci, in steps that fit the device."""
     modes = {}
-    for std in set(conditions.focal_spread.tolist()):
+    keys = list(zip(conditions.focal_spread.tolist(), conditions.aperture.tolist(), strict=True))
+    for std, semiangle in set(keys):
         spread = std if conditions.focal_nodes > 1 else 0.0  # else the envelope is in the lens
-        modes[std] = focal_modes(spread, conditions.focal_nodes, spectra.energy, spectra.radial)
-    chosen = [modes[std] for std in conditions.focal_spread.tolist()]
+        passing = spectra.radial_within(semiangle)
+        modes[std, semiangle] = focal_modes(spread, conditions.focal_nodes, spectra.energy, passing)
+    chosen = [modes[key] for key in keys]
     if not chosen:
         return spectra.array.real.new_empty((0, *spectra.shape))
     tracked = torch.is_grad_enabled() and (conditions.tracked or spectra.array.requires_grad)

@@ -160,7 +160,8 @@ class Micrograph:
         if self.pixel_size is None:
             raise MicrographError(
                 f"{self.name or 'the micrograph'} has no pixel size; give it in Å, as in read(path, pixel_size=0.2), "
-                "or as --pixel-size 0.2 on the command line."
+                "as --pixel-size 0.2 on the command line, or in nm in its row of an index.csv beside it (columns "
+                "image and pixel_size_nm)."
             )
         return self.pixel_size
 

@@ -97,6 +97,15 @@ class Spectra:
         """The intensity of every beam, summed over configurations, float32 (y, x)."""
         return (self.array.real.square() + self.array.imag.square()).sum(0)
 
+    def radial_within(self, semiangle: float) -> RadialPower:
+        """Return the power by squared angle that an aperture of a semi-angle in mrad lets pass; 0 is none."""
+        if semiangle <= 0:
+            return self.radial
+        angle = torch.arange(len(self.radial.power), dtype=torch.float64).mul(self.radial.step).sqrt()
+        _, edge = _polar(self.shape, self.sampling, self.energy, self.array.device)
+        inside = transmission(angle, torch.tensor(semiangle, dtype=torch.float64), edge)
+        return self.radial._replace(power=self.radial.power * inside.numpy() ** 2)
+
     def transmitted(self, semiangles: torch.Tensor) -> torch.Tensor:
         """Return the intensity that objective apertures of n semi-angles (mrad) let pass, float32 (n,)."""
         if not positive(semiangles) and not self.array.requires_grad:  # summed already

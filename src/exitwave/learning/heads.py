@@ -117,18 +117,19 @@ def head_targets(
     [[[0.5, 2.0]]]
     """
     made = []
+    lacking = [name for name in heads if HEADS[name].rule_of(maps) is None]
+    if lacking and not partial:
+        rules = " and ".join(f"{{rule: {next(iter(HEADS[name].targets))}}}" for name in lacking)
+        raise TrainingError(
+            f"the network's heads {', '.join(heads)} learn from labels that the data do not all have; add {rules} to "
+            "the recipe's labels and generate the data anew (a network to go on from brings its heads along)."
+        )
     for name in heads:
         head = HEADS[name]
         rule = head.rule_of(maps)
-        if rule is None and partial:
+        if rule is None:
             made.append(np.full(np.shape(next(iter(maps.values()))), np.nan))
             continue
-        if rule is None:
-            raise TrainingError(
-                f"the network's head {name} learns from labels of the rule {' or '.join(head.targets)}, which the "
-                f"data do not have; add {{rule: {next(iter(head.targets))}}} to the recipe's labels, or leave the "
-                "head out (a network to go on from brings its heads along)."
-            )
         made.append(head.targets[rule](np.asarray(maps[rule]), pixel_size) / head.unit)
     return np.stack(made).astype(np.float16)
 

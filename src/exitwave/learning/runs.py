@@ -42,10 +42,9 @@ class _Steps(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, *_: Any) -> None:
         if self.report is None:
             return
-        now = time.perf_counter()
-        if now - self._told > 0.5:  # asking a GPU for its loss makes it wait
+        now, done = time.perf_counter(), trainer.global_step
+        if now - self._told > 0.5 or done == module.steps:  # asking a GPU for its loss makes it wait
             self._told, self._note = now, f"loss {float(outputs['loss']):.3f}"
-        done = trainer.global_step
         self.report(Progress("train", done, module.steps, now - self.start, self.resumed, note=self._note))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:

@@ -13,10 +13,13 @@ from exitwave.imaging.calibrations import tabled_size
 __all__ = ["index_rows", "listed_pixel_sizes", "row_pixel_size"]
 
 _NAME = "index.csv"
+_KNOWN = ("image", "mask", "pixel_size_nm")
 
 
 def index_rows(folder: Path) -> list[dict[str, str]]:
     r"""Return the rows of a folder's ``index.csv`` by their columns; one of them is ``image``.
+
+    As spreadsheets write it: columns parted by commas, semicolons or tabs, in UTF-8 or UTF-16.
 
     Raises
     ------
@@ -33,16 +36,31 @@ def index_rows(folder: Path) -> list[dict[str, str]]:
     """
     index = folder / _NAME
     try:
-        with index.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        with index.open(newline="", encoding=_encoding(index)) as file:
+            header = file.readline()
+            file.seek(0)
+            table = list(csv.DictReader(file, delimiter=max(",;\t", key=header.count), skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MicrographError(
             f"{index} cannot be read ({error}); a folder of labelled micrographs has an index.csv with the columns "
             "image, mask and pixel_size_nm."
         ) from error
+    rows = [{_key(name): (text or "").strip() for name, text in row.items() if name is not None} for row in table]
     if not rows or "image" not in rows[0]:
         raise MicrographError(f"{index} lists no images; it needs the columns image, mask and pixel_size_nm.")
     return rows
+
+
+def _encoding(index: Path) -> str:
+    """Return the encoding of a table, which spreadsheets write with a mark in front."""
+    with index.open("rb") as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _key(name: str) -> str:
+    """Return a column's name, that of a known one as it is spelled here."""
+    text = name.strip()
+    return text.lower() if text.lower() in _KNOWN else text
 
 
 def row_pixel_size(row: dict[str, str]) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, stdtrit
+from scipy.special import expit, ndtri, stdtrit
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.streams import Stream
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FEWEST", "Estimate", "interval_note", "summarise", "summary_words"]
 
 FEWEST = 4  # images, or particles of one image, for an interval: of fewer, Student's quantile makes it say nothing
+LEVEL = 0.95  # of intervals
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Estimate:
 
 
 def summarise(
-    particles: pd.DataFrame, images: pd.DataFrame, *, seed: int, level: float = 0.95, resamples: int = 2000
+    particles: pd.DataFrame, images: pd.DataFrame, *, seed: int, level: float = LEVEL, resamples: int = 2000
 ) -> dict[str, Estimate]:
     r"""Return what the particles of several images say about the specimen.
 
@@ -67,8 +68,9 @@ def summarise(
     standard error is enlarged by :math:`\sqrt{n/(n-1)}` and taken times Student's quantile for n − 1 degrees of
     freedom, as percentiles are too narrow for few images. It is counted off on the logarithm of a size or density and
     on the logit of a coverage, which keeps the ends within what is possible. Of fewer than four images there is no
-    interval (:func:`interval_note` says so), but where whole particles are in one image alone, these are resampled in
-    the same way, if they are four or more.
+    interval (:func:`interval_note` says so), but where whole particles are in one image alone, these are resampled,
+    if they are four or more, and for the density their number, whose spread is Poisson's. (Particles of two or three
+    images are more alike within an image than between two: intervals of 95 % from them alone hold 86 to 92 %.)
 
     Parameters
     ----------
@@ -138,10 +140,14 @@ def summarise(
     rows = _particle_rows(particles, images)
     if told[0] == 1 and len(rows) >= FEWEST:
         total = draw.poisson(1.0, size=(resamples, len(rows))) @ rows
-        alone = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.full(resamples, sums[0, 5])]))
+        alone = _estimates(np.column_stack([np.ones(resamples), total[:, :4], np.zeros(resamples)]))
         columns = slice(0, 4 if count == 1 else 3)  # one image says nothing about how the coverage varies
         spread[:, columns] = alone[:, columns]
         factors[columns] = stdtrit(len(rows) - 1, 0.5 + level / 2) * math.sqrt(len(rows) / (len(rows) - 1))
+        if count == 1:
+            factors[3] = ndtri(0.5 + level / 2)
+    if len(rows) < 2:
+        value[2] = math.nan  # one particle has no spread
     names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
     result = {}
     for index, name in enumerate(names):
@@ -159,7 +165,7 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     >>> import pandas as pd
     >>> images = pd.DataFrame({"image": ["one", "two"]})
     >>> interval_note(pd.DataFrame({"image": ["one", "two"], "touches_border": [False, False]}), images)
-    'of 2 images with whole particles there are no intervals, which take 4 or more'
+    'of 2 images with whole particles there are no intervals, which take 4 images or one'
     """
     whole = particles[~particles["touches_border"].astype(bool)] if len(particles) else particles
     told = whole["image"].nunique() if len(whole) else 0
@@ -167,13 +173,13 @@ def interval_note(particles: pd.DataFrame, images: pd.DataFrame) -> str:
     none = "no intervals of sizes" if enough else "no intervals"
     if told == 0:
         return f"there are no whole particles, and so {none}"
+    if told >= FEWEST:
+        return ""
     if told == 1 and len(whole) < FEWEST:
         return f"of {counted(len(whole), 'whole particle')} there are {none}, which take {FEWEST} or more"
     if told == 1:
         return "intervals are of the particles of one image, and how images differ is not in them"
-    if told < FEWEST:
-        return f"of {counted(told, 'image')} with whole particles there are {none}, which take {FEWEST} or more"
-    return ""
+    return f"of {counted(told, 'image')} with whole particles there are {none}, which take {FEWEST} images or one"
 
 
 def summary_words(summary: Mapping[str, Estimate], whole: int, note: str = "") -> list[str]:
@@ -185,8 +191,8 @@ def summary_words(summary: Mapping[str, Estimate], whole: int, note: str = "") -
     >>> names = ("mean_diameter_nm", "median_diameter_nm", "sigma", "density_per_um2", "coverage")
     >>> for line in summary_words(dict.fromkeys(names, four), 12):
     ...     print(line)
-    mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35]
-    (from 12 whole particles, corrected for those that edges cut)
+    mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35] of ln d
+    (from 12 whole particles, corrected for those that edges cut; 95% intervals)
     4.123 [3.9, 4.35] particles per µm², coverage 4.123 [3.9, 4.35]
     """
     mean, median, sigma, density, coverage = (
@@ -195,8 +201,9 @@ def summary_words(summary: Mapping[str, Estimate], whole: int, note: str = "") -
     lines = [f"{density} particles per µm², coverage {coverage}"]
     if math.isfinite(mean.value):
         lines = [
-            f"mean diameter {mean} nm, median {median} nm, σ {sigma}",
-            f"(from {counted(whole, 'whole particle')}, corrected for those that edges cut)",
+            f"mean diameter {mean} nm, median {median} nm"
+            + ("" if math.isnan(sigma.value) else f", σ {sigma} of ln d"),
+            f"(from {counted(whole, 'whole particle')}, corrected for those that edges cut; {LEVEL:.0%} intervals)",
             *lines,
         ]
     return [*lines, note] if note else lines
