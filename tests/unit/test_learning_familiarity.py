@@ -33,6 +33,7 @@ def test_images_of_the_same_kind_are_familiar(network, seed):
 def test_the_size_of_pixels_alone_does_not_matter_if_the_structure_is_the_same(network):
     fine = np.stack([zoom(one, 2, order=1, mode="grid-wrap", grid_mode=True) for one in images(2, 100, 50)])
     assert network.unfamiliar(fine[0], 0.2) == []
+    assert "as where nm are given for Å" in network.unfamiliar(fine[0], 0.058)[0]
 
 
 def test_strange_images_are_named_with_what_is_strange(network):

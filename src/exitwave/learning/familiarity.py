@@ -17,6 +17,7 @@ __all__ = ["band_powers", "profile", "unfamiliar"]
 BANDS = 10
 MARGIN = 0.1  # decades beyond the training images' range that are still familiar
 COARSER = 1.25  # factor on the coarsest training pixels that is still familiar
+FINEST = 0.08  # Å; no microscope needs finer pixels, but 0.02 to 0.06 nm are often written where Å are meant
 
 
 def band_powers(crops: torch.Tensor, bands: int = BANDS) -> NDArray[np.float64]:
@@ -124,6 +125,10 @@ def unfamiliar(known: Mapping[str, Any], image: torch.Tensor, pixel_size: float,
         said.append(
             f"its pixels of {pixel_size:.3g} Å are coarser than the {max(coarsest, network_pixel):.3g} Å of the "
             "training images, so that fringes the network looks for are missing"
+        )
+    if pixel_size < FINEST:
+        said.append(
+            f"its pixels of {pixel_size:.3g} Å are finer than any microscope needs, as where nm are given for Å"
         )
     crops, size = _crops(image, pixel_size / network_pixel, int(known["crop"]))
     if crops is None:
