@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -11,6 +12,7 @@ from exitwave.cli.console import console, progress_bars, span
 __all__ = ["command"]
 
 NEARBY = Path("../shared/real-micrographs/hrtem")
+_TAKEN = ("lightning", "monai", "safetensors", "skimage", "rsciio", "tifffile", "PIL")  # by later stages
 
 
 def command(
@@ -31,11 +33,11 @@ def command(
 
     Takes two to eight minutes on two cores. Interrupted and run again, it goes on where it stopped.
     """
-    import lightning.pytorch  # noqa: F401  what the training needs is missed now, and not after minutes
-    import monai  # noqa: F401
-
     from exitwave.demo import Demo, demo_recipe, run
 
+    for package in _TAKEN:
+        if find_spec(package) is None:  # now, and not after minutes of simulation
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
     recipe = demo_recipe(structures)
     console.print("[bold]The recipe of this demo[/] (a number, or a distribution wherever a number may stand):\n")
     console.print(recipe.to_yaml(), markup=False, soft_wrap=True)
