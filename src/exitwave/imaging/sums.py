@@ -61,7 +61,7 @@ def _field(shape: tuple[int, int], sampling: tuple[float, float], energy: float,
 
 
 @lru_cache(maxsize=8)
-def _polar(
+def _beam_angles(
     shape: tuple[int, int], sampling: tuple[float, float], energy: float, device: torch.device
 ) -> tuple[torch.Tensor, float]:
     """Return the angle of every beam in rad, float32 (y, x), and the width of an aperture's edge."""
@@ -102,7 +102,7 @@ class Spectra:
         if semiangle <= 0:
             return self.radial
         angle = torch.arange(len(self.radial.power), dtype=torch.float64).mul(self.radial.step).sqrt()
-        _, edge = _polar(self.shape, self.sampling, self.energy, self.array.device)
+        _, edge = _beam_angles(self.shape, self.sampling, self.energy, self.array.device)
         inside = transmission(angle, torch.tensor(semiangle, dtype=torch.float64), edge)
         return self.radial._replace(power=self.radial.power * inside.numpy() ** 2)
 
@@ -110,9 +110,9 @@ class Spectra:
         """Return the intensity that objective apertures of n semi-angles (mrad) let pass, float32 (n,)."""
         if not positive(semiangles) and not self.array.requires_grad:  # summed already
             return torch.full_like(semiangles, float(self.radial.power.sum()), dtype=torch.float32)
-        angle, edge = _polar(self.shape, self.sampling, self.energy, self.array.device)
-        passing = [transmission(angle, one.float(), edge) for one in semiangles]
-        return torch.stack([(self.power * one * one).sum() for one in passing])
+        angle, edge = _beam_angles(self.shape, self.sampling, self.energy, self.array.device)
+        apertures = [transmission(angle, semiangle.float(), edge) for semiangle in semiangles]
+        return torch.stack([(self.power * passing**2).sum() for passing in apertures])
 
     @property
     def shape(self) -> tuple[int, int]:
