@@ -1,23 +1,28 @@
 """Writes the card of a reference network, scores and curves included, beside its weights.
 
-    python scripts/model_card.py general [NETWORK.safetensors …] [--hrtem FOLDER]
+    python scripts/model_card.py general [NETWORK.safetensors …] [--hrtem FOLDER] [--unseen DATASET]
 
 Further networks are other seeds of the same training: the card then tells how much the seed matters. FOLDER holds
-labelled HRTEM micrographs; without it, the card tells of the micrographs that come with exitwave alone.
+labelled HRTEM micrographs; without it, the card tells of the micrographs that come with exitwave alone. DATASET is
+where structures of the same recipe that no training saw are generated, if they are not there.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from exitwave.dataset import Recipe
-from exitwave.learning import Evaluation, Network, Training, evaluate
+from exitwave.core import Stream
+from exitwave.dataset import Recipe, generate
+from exitwave.learning import Evaluation, Network, Training, evaluate, particle_f1
+from exitwave.learning.prepare import HELD_OUT, held_out_crops
 from exitwave.learning.references import reference_file
 from exitwave.micrographs import labelled_pairs
 
@@ -63,34 +68,69 @@ def table(name: str, found: Sequence[Evaluation]) -> list[str]:
     return lines
 
 
-def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
+def unseen(network: Network, recipe: Recipe, folder: str | Path, count: int = 64) -> dict[str, float]:
+    """Return the F1 on crops of structures that no training saw, by group of images."""
+    structures = recipe.structures.replace(count=count)
+    data = generate(recipe.replace(seed=recipe.seed + 1, structures=structures), folder)
+    spec, rule = Training.model_validate(network.record["training"]), network.record["rule"]
+    groups = held_out_crops(data, np.arange(len(data)), spec, rule, Stream(recipe.seed), torch.device("cpu"))
+    scores = {}
+    for name, crops in groups.items():
+        found = [network.predict(image.numpy(), network.pixel_size) >= 0.5 for image in crops.images[:, 0]]
+        true = np.concatenate(crops.labels.numpy()) > 0
+        scores["like the training" if name == HELD_OUT else name] = particle_f1(np.concatenate(found), true)
+    return scores
+
+
+def stages(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of the trainings on one recipe that led to a network, the first one first."""
+    trainings = [record]
+    while "start" in trainings[0] and _what(trainings[0]["start"]["record"]) == _what(record):
+        trainings.insert(0, trainings[0]["start"]["record"])
+    return trainings
+
+
+def commands(name: str, trainings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what makes the network again."""
+    lines, made, files = [], 0, ["general", "first.safetensors", "second.safetensors", "third.safetensors"]
+    whole = Recipe.read(f"reference-{name}").structures.count
+    for place, record in enumerate(trainings):
+        count = record["data"]["recipe"]["structures"]["count"]
+        if count != made:
+            lines.append(f"exitwave generate reference-{name} data" + (f" --count {count}" if count != whole else ""))
+        made = count
+        command = f"exitwave train data --spec reference --seed {record['seed']}"
+        if "start" in record:
+            command += f" --start {files[place]} --epochs {len(record['history'])}"
+            rate = record["training"]["learning_rate"]
+            if not math.isclose(rate, Training().learning_rate / 10):
+                command += f" --learning-rate {rate:g}"
+        lines.append(command + (f" -o {files[place + 1]}" if place + 1 < len(trainings) else ""))
+    return lines
+
+
+def _what(record: Mapping[str, Any]) -> dict[str, Any]:
+    recipe = record["data"]["recipe"]
+    return {**recipe, "structures": {**recipe["structures"], "count": None}}
+
+
+def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str | Path) -> str:
     """Return the card."""
     network = networks[0]
     recipe, record = Recipe.read(f"reference-{name}"), network.record
-    history, training = network.history, record["training"]
-    crops = training["crops"]
-    last = history[-1]
-    held = [key for key in last if key.startswith("validation_f1")]
+    history = network.history
     minimum = next(one.to_dict()["minimum"] for one in recipe.labels if one.rule == record["rule"])
-    seen = len(history) * training["images_per_epoch"]
-    before, first = "", []
-    start = record.get("start")
-    if start and name == "general":
-        earlier = start["record"]
-        fewer = earlier["data"]["recipe"]["structures"]["count"]
-        crops_before = len(earlier["history"]) * earlier["training"]["images_per_epoch"]
-        before = f" Before, it learnt from {crops_before} crops of the first {fewer} of them."
-        first = [
-            f"exitwave generate reference-{name} data --count {fewer}",
-            f"exitwave train data --spec reference --seed {earlier['seed']} -o first.safetensors",
-        ]
-    elif start:
-        before = " Before, it learnt what `general` did" + (
+    trainings = stages(record)
+    seen = [len(one["history"]) * one["training"]["images_per_epoch"] for one in trainings]
+    of = [one["data"]["recipe"]["structures"]["count"] for one in trainings]
+    parts = ", then ".join(f"{crops} of {count} structures" for crops, count in zip(seen, of, strict=True))
+    before = "" if len(trainings) == 1 else f" One training after the other: {parts}."
+    if name != "general":
+        start = trainings[0]["start"]
+        before += " Before, it learnt what `general` did" + (
             "." if start["identity"] == Network.load("general").identity else f" (identity {start['identity']})."
         )
-    again = ", then ".join(
-        f"`{line}`" for line in [*first, f"exitwave generate reference-{name} data", last_step(name, record)]
-    )
+    again = ", then ".join(f"`{line}`" for line in commands(name, trainings))
     lines = [
         f"# The reference network `{name}`",
         "",
@@ -101,8 +141,8 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         f" {', '.join(network.net.heads)}; weights in 16 bits.",
         f"- **Works at** {network.pixel_size:g} Å/px; micrographs are resampled to it. Meant for 0.2 to 0.6 Å/px.",
         f"- **Learnt from** {recipe.structures.count} structures of the recipe `reference-{name}`, imaged anew while"
-        f" it learnt: {seen} crops of {crops['size']} px. Label: {record['rule']} of particles above {minimum:g} Å."
-        f"{before}",
+        f" it learnt: {sum(seen)} crops of {record['training']['crops']['size']} px.{before}",
+        f"- **Label:** {record['rule']} of particles above {minimum:g} Å.",
         f"- **Again:** {again}.",
         "- **No real micrograph** had a part in training, nor in the choice of the epoch, which is the last.",
         "",
@@ -120,11 +160,21 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
         if hrtem is not None:
             lines += table("HRTEM of gold on carbon (not shipped)", scores(networks, hrtem))
         lines += table("Bright field, shipped (labels close to a threshold)", scores(networks, None))
-    lines += ["### Simulated structures held out", "", "| images | F1 of crops |", "|---|---|"]
-    lines += [f"| {_group(key)} | {last[key]:.3f} |" for key in held]
-    lines += ["", "## Curves", "", "| epoch | loss | loss on held-out images | their F1 |", "|---|---|---|---|"]
+    lines += [
+        "### Simulated structures that no training saw",
+        "",
+        "64 structures of the same recipe, drawn with another seed.",
+        "",
+        "| images | F1 of crops |",
+        "|---|---|",
+    ]
+    lines += [f"| {group} | {value:.3f} |" for group, value in unseen(network, recipe, folder).items()]
+    lines += ["", "## Curves", ""]
+    if len(trainings) > 1:
+        lines += ["The last training; some of what it held out, the trainings before learnt from.", ""]
+    lines += ["| epoch | loss | loss on held-out images | their F1 |", "|---|---|---|---|"]
     step = max(1, len(history) // 8)
-    for row in [*history[:-1:step], last]:
+    for row in [*history[:-1:step], history[-1]]:
         lines.append(
             f"| {row['epoch']:.0f} | {row['loss']:.3f} | {row['validation_loss']:.3f} | {row['validation_f1']:.3f} |"
         )
@@ -146,30 +196,19 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None) -> str:
     return "\n".join(lines)
 
 
-def last_step(name: str, record: Mapping[str, Any]) -> str:
-    """Return the command that trained a network, of what came last."""
-    command = f"exitwave train data --spec reference --seed {record['seed']}"
-    if "start" not in record:
-        return command
-    command += f" --start {'first.safetensors' if name == 'general' else 'general'} --epochs {len(record['history'])}"
-    rate, usual = record["training"]["learning_rate"], Training().learning_rate / 10
-    return command if math.isclose(rate, usual) else f"{command} --learning-rate {rate:g}"
-
-
-def _group(key: str) -> str:
-    return key.partition(":")[2] or "like the training"
-
-
 def main() -> None:
     """Read the command line and write the card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("others", nargs="*", type=Path)
     parser.add_argument("--hrtem")
+    parser.add_argument("--unseen", type=Path)
     given = parser.parse_args()
     networks = [Network.load(given.name), *(Network.load(path) for path in given.others)]
     place = reference_file(given.name).with_suffix(".md")
-    place.write_text(card(given.name, networks, given.hrtem), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as scratch:
+        text = card(given.name, networks, given.hrtem, given.unseen or Path(scratch) / "data")
+    place.write_text(text, encoding="utf-8")
     print(f"Wrote {place}.")
 
 

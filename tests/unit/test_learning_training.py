@@ -70,12 +70,21 @@ def test_equal_seeds_equal_networks_and_no_global_generator():
 
 def test_no_structure_is_on_both_sides():
     groups = np.repeat(np.arange(20), 4)
-    learn, held = partition(groups, 0.25, Stream(1))
+    learn, held = partition(groups, 0.25)
     assert len(np.unique(groups[held])) == 5
     assert not set(groups[learn]) & set(groups[held])
     assert len(learn) + len(held) == 80
     with pytest.raises(TrainingError, match="two or more"):
-        partition(np.zeros(5), 0.2, Stream(1))
+        partition(np.zeros(5), 0.2)
+
+
+def test_what_was_held_out_stays_so_where_images_are_added_or_in_another_order():
+    names = np.array([f"structure {index}" for index in range(400)])
+    held = set(names[:200][partition(names[:200], 0.1)[1]])
+    assert held == set(names[:200][::-1][partition(names[:200][::-1], 0.1)[1]])
+    more = names[partition(names, 0.1)[1]]
+    assert len(more) == 40
+    assert len(set(more[np.isin(more, names[:200])]) - held) <= 4
 
 
 def test_the_best_epoch_is_kept_unless_the_last_is_asked_for():
@@ -219,7 +228,7 @@ def test_images_that_no_recipe_made_are_learnt_from_and_told(dataset, tmp_path):
     assert second == origin
     films = RECIPE.replace("count: 5", "count: 6\n  per_film: 2\n  side: exit").replace("waves: true", "waves: false")
     shared = generate(Recipe.from_yaml(films), tmp_path / "films")
-    learn, held = partition(strangers(shared), 0.3, Stream(1))
+    learn, held = partition(strangers(shared), 0.3)
     assert not set(shared.column("film_id")[learn]) & set(shared.column("film_id")[held])
 
 

@@ -57,7 +57,7 @@ class Training(Spec):
     clip
         Greatest norm of the gradient.
     held_out
-        Share of the structures that is for validation.
+        Share of the structures that is for validation: the same ones, whatever the seed.
     keep
         "best": the epoch whose loss on the worst group of validation images is least; "last": the last.
     live
@@ -142,7 +142,7 @@ def train(
         A data set, :class:`~exitwave.learning.ArrayData`, or a recipe (or its file or name), which is generated
         first, into ``folder / "data"``, so that this needs a folder.
     seed
-        Decides initial weights, held-out structures, order, crops and augmentation.
+        Decides initial weights, order, crops and augmentation.
     epochs
         Passes over the training images.
     folder
@@ -183,7 +183,7 @@ def train(
     data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
-    learn, held = partition(strangers(data), spec.held_out, stream / "split")
+    learn, held = partition(strangers(data), spec.held_out)
     rule = spec.rule or default_rule(data)
     source = training_source(data, learn, spec, rule, stream / "live", where)
     validation = held_out_crops(data, held, spec, rule, stream / "validation", where)
