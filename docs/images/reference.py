@@ -20,8 +20,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from exitwave.dataset import Dataset
-from exitwave.learning import Network, particle_f1
+from exitwave.core import Stream
+from exitwave.dataset import Dataset, Sample
+from exitwave.learning import Network, Training, particle_f1
+from exitwave.learning.augment import augment
+from exitwave.learning.batches import Batch
 from exitwave.learning.resample import resample_images
 from exitwave.micrographs import labelled_pairs
 
@@ -29,12 +32,25 @@ ORANGE, BLUE, NEAREST, LOOKED = "#d55e00", "#56b4e9", 3, 240
 FAINT = 1e-4  # density of grey values below which nothing is drawn
 EDGES = np.arange(0.0, 1.25, 0.025)
 GREYS = np.linspace(-4.0, 4.0, 41)  # standard deviations from the mean
+COHERENCE = np.linspace(0.0, 1.0, 26)
 
 
 def at(array: NDArray[np.float32], pixel_size: float, wanted: float) -> NDArray[np.float32]:
     """Return an image on pixels of the wanted size, Å."""
     shape = tuple(round(side * pixel_size / wanted) for side in array.shape)
     return resample_images(torch.from_numpy(array.astype(np.float32))[None, None], shape)[0, 0].numpy()
+
+
+def learnt_from(network: Network, samples: Sequence[Sample]) -> list[NDArray[np.float32]]:
+    """Return images as the network saw them: on its pixels, blurred, filtered and shaded as in its training."""
+    spec = Training.model_validate(network.record["training"])
+    images = []
+    for index, sample in enumerate(samples):
+        array = at(sample.image.array, sample.image.known_pixel_size(), network.pixel_size)
+        batch = Batch(torch.from_numpy(array)[None, None], torch.zeros(1, *array.shape))
+        still = spec.augmentation.replace(symmetry=False)
+        images.append(augment(batch, still, spec.normalisation, Stream(1) / index).images[0, 0].numpy())
+    return images
 
 
 def spectrum(image: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64]:
@@ -54,6 +70,26 @@ def histogram(image: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the density of grey values in the bins of ``GREYS``; smoothed first, as few electrons make a comb."""
     smooth = gaussian_filter(image.astype(np.float64), 1.0)
     return np.histogram((smooth - smooth.mean()) / smooth.std(), GREYS, density=True)[0]
+
+
+def texture(image: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64]:
+    """Return the density of the coherence of gradients within 4 Å: 1 in fringes, small in speckle and noise."""
+    fine, coarse = 0.6 / pixel_size, 4.0 / pixel_size
+    down, right = (gaussian_filter(image.astype(np.float64), fine, order=order) for order in ((1, 0), (0, 1)))
+    yy, xx, xy = (gaussian_filter(product, coarse) for product in (down**2, right**2, down * right))
+    coherence = np.hypot(yy - xx, 2 * xy) / np.maximum(yy + xx, np.finfo(np.float64).tiny)
+    return np.histogram(coherence, COHERENCE, density=True)[0]
+
+
+def distances(theirs: NDArray[np.float64], mine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far simulated curves are from a micrograph's, relative to the median."""
+    far = ((theirs - mine) ** 2).mean(axis=1)
+    return far / np.median(far)
+
+
+def centres(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the middles of bins."""
+    return (edges[:-1] + edges[1:]) / 2
 
 
 def banded(
@@ -82,20 +118,23 @@ def main(network_name: str, dataset: str, output: str, folder: str | None = None
     """Draw the figure."""
     network, data = Network.load(network_name), Dataset(dataset)
     some = data.sample(min(LOOKED, len(data)), seed=1)
-    simulated = [some[index] for index in range(len(some))]
-    size = network.pixel_size
-    theirs = np.array([np.log(spectrum(one.image.array, one.image.pixel_size or size)) for one in simulated])
-    shades = np.array([np.log(histogram(one.image.array) + FAINT) for one in simulated])
+    samples = [some[index] for index in range(len(some))]
+    simulated, size = learnt_from(network, samples), network.pixel_size
+    theirs = np.array([np.log(spectrum(image, size)) for image in simulated])
+    shades = np.array([np.log(histogram(image) + FAINT) for image in simulated])
+    weaves = np.array([np.log(texture(image, size) + FAINT) for image in simulated])
     pairs = list(labelled_pairs(folder))[:7]
-    figure = Figure(figsize=(3 * (3 + NEAREST), 3.1 * len(pairs)), layout="constrained")
-    rows = figure.subplots(len(pairs), 3 + NEAREST, squeeze=False)
-    middle = (EDGES[:-1] + EDGES[1:]) / 2
+    figure = Figure(figsize=(3 * (4 + NEAREST), 3.1 * len(pairs)), layout="constrained")
+    rows = figure.subplots(len(pairs), 4 + NEAREST, squeeze=False)
     for axes, (micrograph, mask) in zip(rows, pairs, strict=True):
         known = micrograph.known_pixel_size()
         probability = network.predict(micrograph.array, known)
         resampled = at(micrograph.array, known, size)
         mine = np.log(spectrum(resampled, size))
-        near = np.argsort(((theirs - mine)[:, 1:36] ** 2).mean(axis=1))[:NEAREST]
+        shade = np.log(histogram(resampled) + FAINT)
+        weave = np.log(texture(resampled, size) + FAINT)
+        far = distances(theirs[:, 1:36], mine[1:36]) + distances(shades, shade) + distances(weaves, weave)
+        near = np.argsort(far)[:NEAREST]
         if folder is None:
             grey(axes[0], micrograph.array)
             axes[0].contour(mask, [0.5], colors=BLUE, linewidths=1)
@@ -105,18 +144,21 @@ def main(network_name: str, dataset: str, output: str, folder: str | None = None
         axes[0].set_title(f"{micrograph.name}: F1 {particle_f1(probability >= 0.5, mask):.2f}", fontsize=9)
         axes[0].set_xticks([])
         axes[0].set_yticks([])
-        banded(axes[1], middle, theirs, mine, near)
+        banded(axes[1], centres(EDGES), theirs, mine, near)
         axes[1].set_xlim(0, 1.2)
         axes[1].set_ylim(1e-4, 1e3)
         axes[1].set_xlabel("spatial frequency, 1/Å", fontsize=8)
         axes[1].legend(fontsize=7)
-        banded(axes[2], (GREYS[:-1] + GREYS[1:]) / 2, shades, np.log(histogram(resampled) + FAINT), near)
+        banded(axes[2], centres(GREYS), shades, shade, near)
         axes[2].set_ylim(1e-3, 1)
         axes[2].set_xlabel("grey value, standard deviations", fontsize=8)
-        for panel, index in zip(axes[3:], near, strict=True):
-            image = simulated[index].image.array
-            grey(panel, image)
-            panel.contour(simulated[index].labels["thickness"], [0.5], colors=BLUE, linewidths=0.8)
+        banded(axes[3], centres(COHERENCE), weaves, weave, near)
+        axes[3].set_ylim(1e-2, 1e1)
+        axes[3].set_xlabel("coherence of gradients within 4 Å", fontsize=8)
+        for panel, index in zip(axes[4:], near, strict=True):
+            grey(panel, simulated[index])
+            mask = samples[index].labels["thickness"].astype(np.float32)
+            panel.contour(at(mask, samples[index].image.known_pixel_size(), size), [0.5], colors=BLUE, linewidths=0.8)
             panel.set_axis_off()
     figure.savefig(Path(output), dpi=60)
 

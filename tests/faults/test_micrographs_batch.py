@@ -77,6 +77,16 @@ def test_what_is_unlike_the_training_is_told_as_it_comes(night: Path, tmp_path: 
         segment_folder(night, Learnt(), tmp_path / "out", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
         assert told == ["image3 is unlike the training images: it is large."]
 
+    class Coarse(Dark):
+        def unfamiliar(self, array: NDArray[np.float32], pixel_size: float) -> list[str]:
+            return ["it is coarse"]
+
+    told = []
+    segment_folder(night, Coarse(), tmp_path / "coarse", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
+    assert told[0].endswith(" is unlike the training images: it is coarse.")
+    assert told[1] == "5 further images for the same reasons: the column unfamiliar of images.csv names them."
+    assert len(told) == 2
+
 
 def test_a_blank_image_is_a_failure_of_its_file(night: Path, tmp_path: Path) -> None:
     np.save(night / "image2.npy", np.ones((300, 300), np.float32))

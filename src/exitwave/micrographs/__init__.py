@@ -50,7 +50,7 @@ _HOMES = {
     "remove_outliers": "clean",
     "save": "outputs",
     "segment": "segmentation",
-    "segment_folder": "batch",
+    "segment_folder": "folder",
     "separate": "instances",
     "size_histogram": "sizes",
     "size_truth": "truth",
@@ -122,13 +122,14 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
 
 if TYPE_CHECKING:
     from exitwave.micrographs.adapt import Adapted, adapt
-    from exitwave.micrographs.batch import Batch, segment_folder
+    from exitwave.micrographs.batch import Batch
     from exitwave.micrographs.calibration import Calibration, calibrate
     from exitwave.micrographs.clean import fill_missing, flatten, illumination, remove_outliers
     from exitwave.micrographs.examples import LabelledPair, example_files, labelled_pairs
     from exitwave.micrographs.exports import write_coco, write_hyperspy, write_rois
     from exitwave.micrographs.files import CalibrationWarning, frames, read
     from exitwave.micrographs.finding import find_micrographs, read_all
+    from exitwave.micrographs.folder import segment_folder
     from exitwave.micrographs.fringes import FringeField, bragg_filter, fringe_field
     from exitwave.micrographs.instances import separate
     from exitwave.micrographs.lattice import lattice_peaks, plane_spacings

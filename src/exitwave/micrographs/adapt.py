@@ -11,10 +11,11 @@ from typing import Any
 from exitwave.core import Reporter
 from exitwave.dataset import Recipe, generate
 from exitwave.learning import Network, Training, train
-from exitwave.micrographs.batch import Batch, segment_folder
+from exitwave.micrographs.batch import Batch
 from exitwave.micrographs.calibration import Calibration, calibrate
 from exitwave.micrographs.calibration.spacings import checked_crystals
 from exitwave.micrographs.finding import find_micrographs, read_all
+from exitwave.micrographs.folder import segment_folder
 
 __all__ = ["Adapted", "adapt"]
 
