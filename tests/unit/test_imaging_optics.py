@@ -14,6 +14,7 @@ from exitwave.imaging import (
     Aberrations,
     Conditions,
     Imaging,
+    SaturationWarning,
     contrast_factor,
     focal_spread_nodes,
     image,
@@ -221,6 +222,12 @@ def test_an_image_needs_one_source_of_randomness() -> None:
         image(vacuum())
     with pytest.raises(OpticsError, match="seed=7"):
         image(vacuum(), seed=1, stream=Stream(2))
+
+
+def test_a_camera_that_is_full_is_told_of() -> None:
+    with pytest.warns(SaturationWarning, match="100% of the pixels reach the camera's greatest count, 65535; lower"):
+        image(vacuum(), seed=1, dose=1e8)
+    image(vacuum(), seed=1, dose=1e8, detector={"saturation": 1e9})
 
 
 def test_pixels_must_be_square() -> None:

@@ -20,7 +20,7 @@ from exitwave.imaging.notations import (
     to_prismatic,
 )
 from exitwave.imaging.session import Session
-from exitwave.imaging.simulate import image
+from exitwave.imaging.simulate import SaturationWarning, image
 from exitwave.imaging.spec import Imaging
 from exitwave.imaging.transfer import transfer_function
 
@@ -34,6 +34,7 @@ __all__ = [
     "Microscope",
     "Plasmons",
     "PowerSpectrum",
+    "SaturationWarning",
     "Session",
     "contrast_factor",
     "expected_losses",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
-from exitwave.core import OpticsError, Stream
+from exitwave.core import OpticsError, Stream, number
 from exitwave.imaging.conditions import Wave
 from exitwave.imaging.exposure import expose
 from exitwave.imaging.formation import intensities
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.imaging.spec import Imaging
 
-__all__ = ["image", "pixel_size"]
+__all__ = ["SaturationWarning", "image", "pixel_size"]
+
+
+_FULL = 0.01  # share of the pixels; hot ones are fewer
+
+
+class SaturationWarning(UserWarning):
+    """A camera has counted as far as it can in much of an image."""
 
 
 def image(
@@ -43,6 +51,11 @@ def image(
     SpecError
         If a field is unknown or out of bounds.
 
+    Warns
+    -----
+    SaturationWarning
+        If more than 1 % of the pixels reach the camera's greatest count.
+
     Examples
     --------
     >>> import torch
@@ -60,6 +73,15 @@ def image(
     chosen = (Imaging.parse(fields) if spec is None else spec.replace(**fields)).draw(stream / "draw")
     step = pixel_size(wave)
     counts = expose(intensities(wave, [chosen]), [chosen], [stream / "noise"], wave.sampling[0] * wave.sampling[1])
+    most = int(number(chosen.detector.saturation))
+    full = float((counts >= most).float().mean())
+    if full > _FULL:
+        warnings.warn(
+            f"{full:.0%} of the pixels reach the camera's greatest count, {most}; lower the dose or the detector's"
+            " gain, or raise its saturation.",
+            SaturationWarning,
+            stacklevel=2,
+        )
     return Micrograph(counts[0].cpu().numpy(), step, record=chosen.to_dict() | {"stream": str(stream)})
 
 
