@@ -27,12 +27,14 @@ from exitwave.learning.augment import augment
 from exitwave.learning.batches import Batch
 from exitwave.learning.resample import resample_images
 from exitwave.micrographs import labelled_pairs
+from exitwave.micrographs.calibration.features import anisotropy
 
 ORANGE, BLUE, NEAREST, LOOKED = "#d55e00", "#56b4e9", 3, 240
 FAINT = 1e-4  # density of grey values below which nothing is drawn
 EDGES = np.arange(0.0, 1.25, 0.025)
 GREYS = np.linspace(-4.0, 4.0, 41)  # standard deviations from the mean
 COHERENCE = np.linspace(0.0, 1.0, 26)
+BANDS = np.linspace(0.1, 0.9, 9)  # of the Nyquist frequency
 
 
 def at(array: NDArray[np.float32], pixel_size: float, wanted: float) -> NDArray[np.float32]:
@@ -81,6 +83,12 @@ def texture(image: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64
     return np.histogram(coherence, COHERENCE, density=True)[0]
 
 
+def directions(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how much the power differs with direction in ``BANDS``."""
+    side = min(image.shape)
+    return anisotropy(image[None, :side, :side], list(BANDS))[0]
+
+
 def distances(theirs: NDArray[np.float64], mine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how far simulated curves are from a micrograph's, relative to the median."""
     far = ((theirs - mine) ** 2).mean(axis=1)
@@ -123,9 +131,10 @@ def main(network_name: str, dataset: str, output: str, folder: str | None = None
     theirs = np.array([np.log(spectrum(image, size)) for image in simulated])
     shades = np.array([np.log(histogram(image) + FAINT) for image in simulated])
     weaves = np.array([np.log(texture(image, size) + FAINT) for image in simulated])
+    swings = np.array([np.log(directions(image)) for image in simulated])
     pairs = list(labelled_pairs(folder))[:7]
-    figure = Figure(figsize=(3 * (4 + NEAREST), 3.1 * len(pairs)), layout="constrained")
-    rows = figure.subplots(len(pairs), 4 + NEAREST, squeeze=False)
+    figure = Figure(figsize=(3 * (5 + NEAREST), 3.1 * len(pairs)), layout="constrained")
+    rows = figure.subplots(len(pairs), 5 + NEAREST, squeeze=False)
     for axes, (micrograph, mask) in zip(rows, pairs, strict=True):
         known = micrograph.known_pixel_size()
         probability = network.predict(micrograph.array, known)
@@ -133,8 +142,9 @@ def main(network_name: str, dataset: str, output: str, folder: str | None = None
         mine = np.log(spectrum(resampled, size))
         shade = np.log(histogram(resampled) + FAINT)
         weave = np.log(texture(resampled, size) + FAINT)
+        swing = np.log(directions(resampled))
         far = distances(theirs[:, 1:36], mine[1:36]) + distances(shades, shade) + distances(weaves, weave)
-        near = np.argsort(far)[:NEAREST]
+        near = np.argsort(far + distances(swings, swing))[:NEAREST]
         if folder is None:
             grey(axes[0], micrograph.array)
             axes[0].contour(mask, [0.5], colors=BLUE, linewidths=1)
@@ -155,7 +165,10 @@ def main(network_name: str, dataset: str, output: str, folder: str | None = None
         banded(axes[3], centres(COHERENCE), weaves, weave, near)
         axes[3].set_ylim(1e-2, 1e1)
         axes[3].set_xlabel("coherence of gradients within 4 Å", fontsize=8)
-        for panel, index in zip(axes[4:], near, strict=True):
+        banded(axes[4], centres(BANDS) / (2 * size), swings, swing, near)
+        axes[4].set_ylim(1e-2, 2)
+        axes[4].set_xlabel("spatial frequency, 1/Å: power by direction", fontsize=8)
+        for panel, index in zip(axes[5:], near, strict=True):
             grey(panel, simulated[index])
             mask = samples[index].labels["thickness"].astype(np.float32)
             panel.contour(at(mask, samples[index].image.known_pixel_size(), size), [0.5], colors=BLUE, linewidths=0.8)

@@ -6,18 +6,21 @@ from math import ceil
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import betabinom
 
 from exitwave.core import Stream
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Recipe, generate
+from exitwave.imaging import image
 from exitwave.micrographs.calibration import QuantileRegression, calibrate, energy_distance, features
 from exitwave.micrographs.calibration.calibrate import _intervals, _notes, _strange
-from exitwave.micrographs.calibration.features import common_grid, tiles
+from exitwave.micrographs.calibration.features import anisotropy, common_grid, tiles
 from exitwave.micrographs.calibration.parameters import narrowed, parameters
 from exitwave.micrographs.calibration.quantiles import margin
 from exitwave.micrographs.calibration.simulate import Look, simulate, sized
 from exitwave.micrographs.calibration.spacings import telling
+from exitwave.scattering import ExitWave
 
 MODULE = sys.modules[calibrate.__module__]
 PRIOR = """
@@ -33,6 +36,8 @@ images:
   defocus: {uniform: [50, 1500]}
   focal_spread: {uniform: [5, 60]}
   focal_nodes: 9
+  drift: {uniform: [0, 4]}
+  drift_angle: {uniform: [-90, 90]}
   dose: {loguniform: [50, 4000]}
   detector:
     {c1: 1, c2: 0, c3: {uniform: [0.15, 0.8]}, c4: 2, gain: {loguniform: [1, 30]}, read_noise: {uniform: [0, 40]}}
@@ -41,6 +46,7 @@ HIDDEN = {
     "defocus": {"normal": [400, 20]},
     "dose": 2000,
     "focal_spread": 10,
+    "drift": 0.5,
     "detector": {"c1": 1, "c2": 0, "c3": 0.6, "c4": 2, "gain": 5, "read_noise": 5},
 }
 MICROGRAPHS, STRUCTURES, IMAGES = 12, 12, 8
@@ -161,7 +167,7 @@ def test_many_images_of_few_structures_do_not_feign_certainty():
 
 
 def test_a_strange_micrograph_is_named(images):
-    seen = np.random.default_rng(1).normal(size=(500, 29))
+    seen = np.random.default_rng(1).normal(size=(500, 34))
     groups = np.arange(500) // 5
     assert _strange(images[:2], [seen[:3] + 0.01, seen[:3] + 5], seen, groups) == (images[1].name,)
     # images of one structure are alike; a micrograph is of a structure that was not simulated
@@ -177,6 +183,20 @@ def test_unknown_numbers_keep_their_prior():
     tight = narrowed(recipe, found, {"images.dose": np.array([[0.5, 0.51, 0.52]])}, seed=3)
     assert tight.images.spec.dose.support[0] > 200
     assert tight.structures.spec.film == recipe.structures.spec.film
+
+
+@pytest.mark.parametrize(
+    ("what", "bands"), [({"drift": 3.0, "drift_angle": 30.0}, 2), ({"aberrations": {"C12": 150.0}}, 1)]
+)
+def test_drift_and_astigmatism_show_in_the_directions_of_the_power(what, bands):
+    random = np.random.default_rng(4)
+    film = torch.from_numpy(np.exp(0.1j * random.normal(size=(1, 256, 256))).astype(np.complex64))
+    wave = ExitWave(film, (0.4, 0.4), 300e3)
+    still, moved = (
+        anisotropy(image(wave, seed=1, defocus=600, dose=4000, **fields).array[None])[0] for fields in ({}, what)
+    )
+    assert still.max() < 0.25
+    assert (moved > 3 * still).sum() >= bands
 
 
 def test_directions_are_no_numbers_to_estimate():
@@ -209,6 +229,10 @@ def test_a_defocus_on_both_sides_is_estimated_by_its_size():
     drawn = [tight.images.spec.draw(Stream(i)).defocus for i in range(60)]
     assert 20 < sum(value < 0 for value in drawn) < 40
     assert all(300 < abs(value) < 600 for value in drawn)
+    data["images"]["aberrations"] = {"C12": {"normal": [0, 40]}, "phi12": {"uniform": [-90, 90]}}
+    blurred = next(p for p in parameters(Recipe.parse(data)) if p.name == "|images.aberrations.C12|")
+    assert blurred.value(0.6827) == pytest.approx(40, rel=1e-3)
+    assert blurred.share(blurred.value(0.99)) == pytest.approx(0.99)
     # the recipe that was written can be the next prior
     assert "|images.defocus|" in [p.name for p in parameters(tight)]
 
@@ -234,7 +258,7 @@ def test_what_cannot_be_calibrated_is_refused_before_anything_is_made(images, tm
     with pytest.raises(MicrographError, match="no micrographs"):
         calibrate([], Recipe.from_yaml(PRIOR), tmp_path, seed=1)
     fixed = Recipe.from_yaml(PRIOR).to_dict()
-    fixed["images"] |= {"defocus": 100, "focal_spread": 10, "dose": 100, "detector": {}}
+    fixed["images"] |= {"defocus": 100, "drift": 0, "focal_spread": 10, "dose": 100, "detector": {}}
     fixed["structures"]["film"]["thickness"] = 20
     with pytest.raises(MicrographError, match="nothing to estimate"):
         calibrate(images, Recipe.parse(fixed), tmp_path, seed=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +16,14 @@ from exitwave.learning.familiarity import band_powers
 from exitwave.micrographs.clean import fill_missing, remove_outliers
 from exitwave.micrographs.rings import ring_evidence
 
-__all__ = ["BANDS", "common_grid", "energy_distance", "features", "tiles", "too_small"]
+__all__ = ["BANDS", "anisotropy", "common_grid", "energy_distance", "features", "tiles", "too_small"]
 
 BANDS = 24
 _LEAST = 64  # px; smaller tiles have too few frequencies
 _MOST = 16  # tiles of one micrograph
 _DEFOCI = np.geomspace(80.0, 3000.0, 24)  # Å, whose rings are looked for
 _RINGS_END = 1.0  # 1/Å
+_DIRECTED = (0.08, 0.2, 0.35, 0.5, 0.7, 0.95)  # ends of the bands in which directions are compared, of Nyquist
 
 
 def features(
@@ -32,11 +34,12 @@ def features(
     spherical: float = 0.0,
     counts: bool = False,
 ) -> NDArray[np.float64]:
-    """Return numbers that tell how images were taken, shape (n, 29) or more.
+    """Return numbers that tell how images were taken, shape (n, 34) or more.
 
     The logarithm of the share of power in 24 bands of spatial frequency (lattice fringes, film, dose and transfer
     function of the camera show there), skewness and excess kurtosis of the intensity as it is and after a Gaussian of
-    2 px, and how unevenly the local contrast is spread. With a pixel size, how much the rotational average of the
+    2 px, how unevenly the local contrast is spread, and how the power differs with direction (drift and astigmatism:
+    :func:`anisotropy`). With a pixel size, how much the rotational average of the
     power looks like the Thon rings of each of 24 defoci, too. None of these changes when an image is multiplied by a
     number or has one added. Of counts, the logarithms of mean and of variance over mean are two more.
 
@@ -55,7 +58,7 @@ def features(
     --------
     >>> noise = np.random.default_rng(1).normal(size=(3, 64, 64)).astype(np.float32)
     >>> features(noise).shape, bool(np.allclose(features(noise), features(5 * noise + 3), atol=1e-4))
-    ((3, 29), True)
+    ((3, 34), True)
     """
     images = np.asarray(stack, np.float64)
     means = images.mean(axis=(1, 2), keepdims=True)
@@ -70,7 +73,7 @@ def features(
     blocks = images[:, :high, :wide].reshape(len(images), high // side, side, wide // side, side)
     local = blocks.std(axis=(2, 4)).reshape(len(images), -1)
     uneven = np.log10(local.std(axis=1) / (local.mean(axis=1) + 1e-12) + 1e-3)
-    columns = [powers, *shapes, uneven]
+    columns = [powers, *shapes, uneven, np.log10(anisotropy(images) + 1e-2)]
     if pixel_size is not None:
         columns.append(_rings(images, pixel_size, energy, spherical))
     if counts:
@@ -93,6 +96,40 @@ def _rings(images: NDArray[np.float64], pixel_size: float, energy: float, spheri
     logs = [np.log(np.bincount(ring[inside], each[inside], count) / np.maximum(size, 1) + 1e-12) for each in power]
     centres = low + (np.arange(count) + 0.5) * (high - low) / count
     return ring_evidence(np.stack(logs), centres, _DEFOCI, energy, spherical)
+
+
+def anisotropy(images: NDArray[Any], ends: Sequence[float] = _DIRECTED) -> NDArray[np.float64]:
+    r"""Return how much the power of square images differs with direction, in bands of frequency: (n, bands).
+
+    .. math:: a = 2\,\bigl|\langle \ln P(\mathbf k)\, e^{2i\theta}\rangle\bigr|
+
+    over the frequencies of a band. Drift damps one direction, more so at higher frequencies; astigmatism shifts the
+    Thon rings; a few strong reflections hardly matter to the logarithm. Noise alone leaves some 5 / √(frequencies).
+
+    Parameters
+    ----------
+    images
+        (n, y, x), y = x.
+    ends
+        The bands' ends, in units of the Nyquist frequency.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(1).normal(size=(1, 128, 128))
+    >>> drifted = (noise + np.roll(noise, 1, axis=1)) / 2
+    >>> bool(anisotropy(noise).max() < 0.25), bool(anisotropy(drifted)[0, -1] > 0.5)
+    (True, True)
+    """
+    side = images.shape[-1]
+    window = np.hanning(side + 2)[1:-1]
+    centred = images - images.mean(axis=(1, 2), keepdims=True)
+    power = np.abs(np.fft.fft2(centred * np.outer(window, window))) ** 2
+    logs = np.log(power + 1e-12 * power.mean(axis=(1, 2), keepdims=True) + np.finfo(np.float64).tiny)
+    down, right = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)
+    turn = np.exp(2j * np.arctan2(down, right))
+    place = np.digitize(2 * np.hypot(down, right), np.asarray(ends))
+    bands = [(logs[:, place == band] * turn[place == band]).mean(axis=1) for band in range(1, len(ends))]
+    return np.asarray(2 * np.abs(np.stack(bands, axis=1)))
 
 
 def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["Parameter", "narrowed", "parameters", "truncated"]
 
 _DIRECTIONS = ("drift_angle", "phi")  # how names of angles begin, which have no order
 _QUANTILES = 9
+_FAR = 1e-9  # share of a prior without ends that is taken for its end
 _BOTH = 0.1  # share of a prior of defocus on either side of focus from which only its size is estimated
 
 
@@ -31,7 +33,7 @@ class Parameter:
         What it is drawn from.
     folded
         Whether its size is estimated and its sign left as it was: thin film looks much the same at underfocus and at
-        overfocus.
+        overfocus, and the sign of astigmatism is a matter of its direction.
     """
 
     path: tuple[str, ...]
@@ -62,10 +64,15 @@ class Parameter:
         """Return the value up to which a share of the prior lies, by bisection."""
         share = min(max(share, 1e-6), 1 - 1e-6)
         low, high = self.prior.support
-        if self.folded:
-            low, high = 0.0, max(abs(low), abs(high))
-        elif not np.isfinite([low, high]).all():
+        if not self.folded and not np.isfinite([low, high]).all():
             return float(self.prior.quantile(share))
+        if self.folded:
+            ends = (
+                [self.prior.quantile(_FAR), self.prior.quantile(1 - _FAR)]
+                if np.isinf([low, high]).any()
+                else [low, high]
+            )
+            low, high = 0.0, max(abs(float(end)) for end in ends)
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if self.share(middle) < share else (low, middle)
@@ -86,7 +93,8 @@ class Parameter:
 def parameters(recipe: Recipe) -> list[Parameter]:
     """Return every continuous distribution of a recipe that is drawn once for a structure or an image.
 
-    Numbers of single particles are not among them. Of a defocus on both sides of focus its size is estimated.
+    Numbers of single particles are not among them. Of a defocus on both sides of focus, and of aberrations
+    with a direction, the size is estimated.
 
     Examples
     --------
@@ -101,11 +109,16 @@ def _walk(spec: Spec, path: tuple[str, ...]) -> list[Parameter]:
     found = []
     for name, value in spec:
         if isinstance(value, Distribution) and not value.integral and _ordered(name) and _numeric(value):
-            folded = name == "defocus" and _BOTH < value.cdf(0.0) < 1 - _BOTH
+            folded = (name == "defocus" or _turnable(name)) and _BOTH < value.cdf(0.0) < 1 - _BOTH
             found.append(Parameter((*path, name), value, folded))
         elif isinstance(value, Spec) and not isinstance(value, Population):
             found += _walk(value, (*path, name))
     return found
+
+
+def _turnable(name: str) -> bool:
+    """Whether a name is that of an aberration with a direction (C12, C21, …), whose sign a turn changes."""
+    return re.fullmatch(r"C\d[1-9]", name) is not None
 
 
 def _ordered(name: str) -> bool:

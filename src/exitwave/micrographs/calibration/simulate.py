@@ -20,7 +20,7 @@ from exitwave.micrographs.calibration.parameters import Parameter
 
 __all__ = ["Look", "Simulated", "described", "place_of", "simulate", "sized", "stored"]
 
-_VERSION = 2  # of features and regression; what an older one kept is not used
+_VERSION = 3  # of features and regression; what an older one kept is not used
 
 
 @dataclass(frozen=True)
