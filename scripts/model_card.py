@@ -70,8 +70,8 @@ def table(name: str, found: Sequence[Evaluation]) -> list[str]:
 
 def unseen(network: Network, recipe: Recipe, folder: str | Path, count: int = 64) -> dict[str, float]:
     """Return the F1 on crops of structures that no training saw, by group of images."""
-    structures = recipe.structures.replace(count=count)
-    data = generate(recipe.replace(seed=recipe.seed + 1, structures=structures), folder)
+    structures, seed = recipe.structures.replace(count=count), (Stream(recipe.seed) / "unseen").integer()
+    data = generate(recipe.replace(seed=seed, structures=structures), folder)
     spec, rule = Training.model_validate(network.record["training"]), network.record["rule"]
     groups = held_out_crops(data, np.arange(len(data)), spec, rule, Stream(recipe.seed), torch.device("cpu"))
     scores = {}
@@ -83,15 +83,15 @@ def unseen(network: Network, recipe: Recipe, folder: str | Path, count: int = 64
 
 
 def stages(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the records of the trainings on one recipe that led to a network, the first one first."""
+    """Return the records of the trainings on one kind of structures that led to a network, the first one first."""
     trainings = [record]
-    while "start" in trainings[0] and _what(trainings[0]["start"]["record"]) == _what(record):
+    while "start" in trainings[0] and _kind(trainings[0]["start"]["record"]) == _kind(record):
         trainings.insert(0, trainings[0]["start"]["record"])
     return trainings
 
 
 def commands(name: str, trainings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what makes the network again."""
+    """Return what makes such a network again, all of it with the recipe as it is now."""
     lines, made, files = [], 0, ["general", "first.safetensors", "second.safetensors", "third.safetensors"]
     whole = Recipe.read(f"reference-{name}").structures.count
     for place, record in enumerate(trainings):
@@ -109,9 +109,33 @@ def commands(name: str, trainings: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _what(record: Mapping[str, Any]) -> dict[str, Any]:
-    recipe = record["data"]["recipe"]
-    return {**recipe, "structures": {**recipe["structures"], "count": None}}
+def told(trainings: Sequence[Mapping[str, Any]]) -> str:
+    """Return what each of several trainings saw, and in what the earlier ones' recipe was another."""
+    if len(trainings) == 1:
+        return ""
+    parts = []
+    for record in trainings:
+        crops = len(record["history"]) * record["training"]["images_per_epoch"]
+        parts.append(f"{crops} of {record['data']['recipe']['structures']['count']} structures")
+    now = _flat(trainings[-1]["data"]["recipe"])
+    other = {
+        key for one in trainings[:-1] for key, value in _flat(one["data"]["recipe"]).items() if now[key] != value
+    }
+    changed = f" The recipe's {', '.join(sorted(other - {'structures.count'}))} changed on the way." if other else ""
+    return f" One training after the other: {', then '.join(parts)}.{changed}"
+
+
+def _kind(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record["data"]["recipe"]["structures"], "count": None}
+
+
+def _flat(content: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by their paths."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        deeper = isinstance(value, Mapping) and not path.count(".")
+        flat |= _flat(value, f"{path}{key}.") if deeper else {f"{path}{key}": value}
+    return flat
 
 
 def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str | Path) -> str:
@@ -122,11 +146,8 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str 
     minimum = next(one.to_dict()["minimum"] for one in recipe.labels if one.rule == record["rule"])
     trainings = stages(record)
     seen = [len(one["history"]) * one["training"]["images_per_epoch"] for one in trainings]
-    of = [one["data"]["recipe"]["structures"]["count"] for one in trainings]
-    parts = ", then ".join(f"{crops} of {count} structures" for crops, count in zip(seen, of, strict=True))
-    before = "" if len(trainings) == 1 else f" One training after the other: {parts}."
-    if name != "general":
-        start = trainings[0]["start"]
+    before = told(trainings)
+    if start := trainings[0].get("start"):
         before += " Before, it learnt what `general` did" + (
             "." if start["identity"] == Network.load("general").identity else f" (identity {start['identity']})."
         )
@@ -171,7 +192,7 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str 
     lines += [f"| {group} | {value:.3f} |" for group, value in unseen(network, recipe, folder).items()]
     lines += ["", "## Curves", ""]
     if len(trainings) > 1:
-        lines += ["The last training; some of what it held out, the trainings before learnt from.", ""]
+        lines += ["Of the last training.", ""]
     lines += ["| epoch | loss | loss on held-out images | their F1 |", "|---|---|---|---|"]
     step = max(1, len(history) // 8)
     for row in [*history[:-1:step], history[-1]]:

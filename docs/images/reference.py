@@ -27,14 +27,14 @@ from exitwave.learning.augment import augment
 from exitwave.learning.batches import Batch
 from exitwave.learning.resample import resample_images
 from exitwave.micrographs import labelled_pairs
-from exitwave.micrographs.calibration.features import anisotropy
+from exitwave.micrographs.calibration.directions import anisotropy
 
 ORANGE, BLUE, NEAREST, LOOKED = "#d55e00", "#56b4e9", 3, 240
 FAINT = 1e-4  # density of grey values below which nothing is drawn
 EDGES = np.arange(0.0, 1.25, 0.025)
 GREYS = np.linspace(-4.0, 4.0, 41)  # standard deviations from the mean
 COHERENCE = np.linspace(0.0, 1.0, 26)
-BANDS = np.linspace(0.1, 0.9, 9)  # of the Nyquist frequency
+BANDS, SIDE = np.linspace(0.1, 0.9, 9), 256  # of the Nyquist frequency; px, as noise depends on it
 
 
 def at(array: NDArray[np.float32], pixel_size: float, wanted: float) -> NDArray[np.float32]:
@@ -84,9 +84,11 @@ def texture(image: NDArray[np.float32], pixel_size: float) -> NDArray[np.float64
 
 
 def directions(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how much the power differs with direction in ``BANDS``."""
-    side = min(image.shape)
-    return anisotropy(image[None, :side, :side], list(BANDS))[0]
+    """Return how much the power of the middle ``SIDE`` pixels differs with direction in ``BANDS``."""
+    top, left = ((side - SIDE) // 2 for side in image.shape)
+    amplitudes, frequencies = anisotropy(image[None, top : top + SIDE, left : left + SIDE].astype(np.float64))
+    place = np.digitize(frequencies, BANDS)
+    return np.array([abs(amplitudes[0, place == band].mean()) for band in range(1, len(BANDS))])
 
 
 def distances(theirs: NDArray[np.float64], mine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -77,14 +77,14 @@ def test_what_is_unlike_the_training_is_told_as_it_comes(night: Path, tmp_path: 
         segment_folder(night, Learnt(), tmp_path / "out", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
         assert told == ["image3 is unlike the training images: it is large."]
 
-    class Coarse(Dark):
+    class Measured(Dark):
         def unfamiliar(self, array: NDArray[np.float32], pixel_size: float) -> list[str]:
-            return ["it is coarse"]
+            return [f"it holds {array.mean():.3g} times more"]
 
     told = []
-    segment_folder(night, Coarse(), tmp_path / "coarse", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
-    assert told[0].endswith(" is unlike the training images: it is coarse.")
-    assert told[1] == "5 further images for the same reasons: the column unfamiliar of images.csv names them."
+    segment_folder(night, Measured(), tmp_path / "measured", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
+    assert told[0].endswith(" times more.")
+    assert told[1] == "5 further images for reasons of the same kind: see unfamiliar in images.csv."
     assert len(told) == 2
 
 

@@ -228,6 +228,11 @@ def test_a_camera_that_is_full_is_told_of() -> None:
     with pytest.warns(SaturationWarning, match="100% of the pixels reach the camera's greatest count, 65535; lower"):
         image(vacuum(), seed=1, dose=1e8)
     image(vacuum(), seed=1, dose=1e8, detector={"saturation": 1e9})
+    image(vacuum(), seed=1, detector={"hot_pixels": 0.05, "hot_level": 1e7})
+    area = float(np.prod(vacuum().sampling))
+    image(vacuum(), seed=1, dose=(65535 - 2.6 * 256) / area)  # 0.5 % of a normal law lie above 2.6 σ
+    with pytest.warns(SaturationWarning, match="^[234]% of"):
+        image(vacuum(), seed=1, dose=(65535 - 1.9 * 256) / area)  # 2.9 % above 1.9 σ
 
 
 def test_pixels_must_be_square() -> None:

@@ -122,7 +122,7 @@ def test_a_network_learns_its_heads_and_keeps_them(tmp_path):
 
 
 def test_what_is_missing_is_named():
-    images = np.ones((4, 64, 64))
+    images = np.random.default_rng(1).normal(size=(4, 64, 64))
     data = ArrayData(images, images > 0, 0.4)
     data.partial, data.rules = False, ("phase",)
     with pytest.raises(TrainingError, match=r"add \{rule: projected\} to the recipe's labels"):

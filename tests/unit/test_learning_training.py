@@ -87,6 +87,16 @@ def test_what_was_held_out_stays_so_where_images_are_added_or_in_another_order()
     assert len(set(more[np.isin(more, names[:200])]) - held) <= 4
 
 
+def test_a_users_images_are_held_out_by_what_they_show():
+    images, labels = striped(12)
+    data = ArrayData(images, labels, 0.4)
+    held = {images[index].tobytes() for index in partition(strangers(data), 0.25)[1]}
+    turned = ArrayData(images[::-1], labels[::-1], 0.4)
+    assert held == {images[::-1][index].tobytes() for index in partition(strangers(turned), 0.25)[1]}
+    with pytest.raises(TrainingError, match="one structure"):  # copies of one image are no two images
+        train(ArrayData(np.ones((4, 64, 64)), np.ones((4, 64, 64)), 0.4), seed=1)
+
+
 def test_the_best_epoch_is_kept_unless_the_last_is_asked_for():
     images, labels = striped(6)
     data = ArrayData(images, labels, 0.4)
@@ -168,16 +178,17 @@ def test_wrong_settings_are_refused_in_one_sentence(fields, message):
 
 
 def test_wrong_data_are_refused(tmp_path):
+    four = ArrayData(*striped(4), 0.4)
     with pytest.raises(TrainingError, match="no images to train on"):
         train(ArrayData(np.zeros((0, 64, 64)), np.zeros((0, 64, 64)), 0.4), seed=1)
     with pytest.raises(TrainingError, match="smaller crop size"):
-        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.1), seed=1)
+        train(ArrayData(*striped(4), 0.1), seed=1)
     with pytest.raises(TrainingError, match="data is a int"):
         train(3, seed=1)
     with pytest.raises(TrainingError, match="live training needs stored exit waves"):
-        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.4), seed=1, live=True, crops={"size": 32})
+        train(four, seed=1, live=True, crops={"size": 32})
     with pytest.raises(TrainingError, match="device is 'quantum'"):
-        train(ArrayData(np.zeros((4, 64, 64)), np.zeros((4, 64, 64)), 0.4), seed=1, device="quantum")
+        train(four, seed=1, device="quantum")
 
 
 # --- a real data set ----------------------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ from exitwave.imaging.spec import Imaging
 __all__ = ["SaturationWarning", "image", "pixel_size"]
 
 
-_FULL = 0.01  # share of the pixels; hot ones are fewer
+_FULL = 0.01  # share of the pixels beside hot ones
 
 
 class SaturationWarning(UserWarning):
-    """A camera has counted as far as it can in much of an image."""
+    """A camera has counted as far as it can in more than 1 % of an image."""
 
 
 def image(
@@ -74,11 +74,11 @@ def image(
     step = pixel_size(wave)
     counts = expose(intensities(wave, [chosen]), [chosen], [stream / "noise"], wave.sampling[0] * wave.sampling[1])
     most = int(number(chosen.detector.saturation))
-    full = float((counts >= most).float().mean())
+    full = float((counts >= most).float().mean()) - number(chosen.detector.hot_pixels)
     if full > _FULL:
         warnings.warn(
-            f"{full:.0%} of the pixels reach the camera's greatest count, {most}; lower the dose or the detector's"
-            " gain, or raise its saturation.",
+            f"{full:.0%} of the pixels reach the camera's greatest count, {most}; lower the dose, or the detector's"
+            " gain or offset, or raise its saturation.",
             SaturationWarning,
             stacklevel=2,
         )

@@ -57,7 +57,8 @@ class Training(Spec):
     clip
         Greatest norm of the gradient.
     held_out
-        Share of the structures that is for validation: the same ones, whatever the seed.
+        Share of the structures that is for validation: the same ones whatever the seed, so that ensembles and further
+        training find them unseen.
     keep
         "best": the epoch whose loss on the worst group of validation images is least; "last": the last.
     live
@@ -183,7 +184,8 @@ def train(
     data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
-    learn, held = partition(strangers(data), spec.held_out)
+    groups = strangers(data)
+    learn, held = partition(groups, spec.held_out)
     rule = spec.rule or default_rule(data)
     source = training_source(data, learn, spec, rule, stream / "live", where)
     validation = held_out_crops(data, held, spec, rule, stream / "validation", where)
@@ -193,6 +195,7 @@ def train(
         "rule": rule,
         "data": _describe(data),
         "images": {"training": len(learn), "validation": len(held)},
+        "held_out": identity(sorted(set(map(str, groups[held])))),
     }
     weights = None
     if start is not None:

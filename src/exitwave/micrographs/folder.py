@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def segment_folder(
     progress
         Called after every file.
     warn
-        Called after a file with a sentence for every image of it that is unlike the training images; images for whom
+        Called after a file with a sentence for every image of it that is unlike the training images; images for which
         all was said before are counted at the end.
     overlay, extras
         As in :func:`~exitwave.micrographs.save`.
@@ -137,22 +138,23 @@ def segment_folder(
         if str(file) not in failures:
             alike += _warned(images or [], said, warn)
     if warn is not None and alike:
-        warn(
-            f"{counted(alike, 'further image')} for the same reasons: the column unfamiliar of images.csv names them."
-        )
+        warn(f"{counted(alike, 'further image')} for reasons of the same kind: see unfamiliar in images.csv.")
     return gathered(target, rows, failures, seed)
 
 
 def _warned(images: list[dict[str, Any]], said: set[str], warn: Callable[[str], None] | None) -> int:
-    """Say in what images are unlike the training images; return of how many all was said before."""
+    """Say in what images are unlike the training images; return of how many all was said before.
+
+    Reasons are of one kind where they differ in numbers only.
+    """
     alike = 0
     for image in images:
-        reasons = image["unfamiliar"]
-        if reasons in said:
+        kinds = {re.sub(r"\d[\d.e+-]*", "#", reason) for reason in image["unfamiliar"].split("; ") if reason}
+        if kinds and kinds <= said:
             alike += 1
-        elif reasons and warn is not None:
-            warn(f"{image['image']} is unlike the training images: {reasons}.")
-            said.add(reasons)
+        elif kinds and warn is not None:
+            warn(f"{image['image']} is unlike the training images: {image['unfamiliar']}.")
+            said |= kinds
     return alike
 
 

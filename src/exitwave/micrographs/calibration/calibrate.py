@@ -48,8 +48,9 @@ def calibrate(
 ) -> Calibration:
     """Return the recipe whose images look like unlabelled micrographs, and how well each number is known.
 
-    The recipe given is the prior: every number that it draws is estimated, defocus, astigmatism, drift, focal spread,
-    dose, gain, transfer function and noise of the camera, film thickness, whatever it leaves open, and nothing else.
+    The recipe given is the prior: every number that it draws for an image or a structure is estimated, defocus,
+    astigmatism, drift, focal spread, dose, gain, transfer function and noise of the camera, film thickness, whatever
+    it leaves open, and nothing else; of directions and choices the prior stays.
     Images of it are simulated, their :func:`~exitwave.micrographs.calibration.features` compared with what was drawn
     (:class:`~exitwave.micrographs.calibration.QuantileRegression`), and the same applied to the micrographs. Numbers
     that the micrographs tell are drawn from what they say, all others from the prior as before. No label is used.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,17 +12,17 @@ from scipy.ndimage import gaussian_filter
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.familiarity import band_powers
+from exitwave.micrographs.calibration.directions import directions, windowed_power
 from exitwave.micrographs.clean import fill_missing, remove_outliers
 from exitwave.micrographs.rings import ring_evidence
 
-__all__ = ["BANDS", "anisotropy", "common_grid", "energy_distance", "features", "tiles", "too_small"]
+__all__ = ["BANDS", "common_grid", "energy_distance", "features", "tiles", "too_small"]
 
 BANDS = 24
 _LEAST = 64  # px; smaller tiles have too few frequencies
 _MOST = 16  # tiles of one micrograph
 _DEFOCI = np.geomspace(80.0, 3000.0, 24)  # Å, whose rings are looked for
 _RINGS_END = 1.0  # 1/Å
-_DIRECTED = (0.08, 0.2, 0.35, 0.5, 0.7, 0.95)  # ends of the bands in which directions are compared, of Nyquist
 
 
 def features(
@@ -34,14 +33,14 @@ def features(
     spherical: float = 0.0,
     counts: bool = False,
 ) -> NDArray[np.float64]:
-    """Return numbers that tell how images were taken, shape (n, 34) or more.
+    """Return numbers that tell how images were taken, shape (n, 39) or more.
 
     The logarithm of the share of power in 24 bands of spatial frequency (lattice fringes, film, dose and transfer
     function of the camera show there), skewness and excess kurtosis of the intensity as it is and after a Gaussian of
-    2 px, how unevenly the local contrast is spread, and how the power differs with direction (drift and astigmatism:
-    :func:`anisotropy`). With a pixel size, how much the rotational average of the
-    power looks like the Thon rings of each of 24 defoci, too. None of these changes when an image is multiplied by a
-    number or has one added. Of counts, the logarithms of mean and of variance over mean are two more.
+    2 px, how unevenly the local contrast is spread, and how the power differs with direction in five bands (drift,
+    astigmatism). With a pixel size, how much the rotational average of the power looks like the Thon rings of each of
+    24 defoci, too. None of these changes when an image is multiplied by a number or has one added. Of counts, the
+    logarithms of mean and of variance over mean are two more.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def features(
     --------
     >>> noise = np.random.default_rng(1).normal(size=(3, 64, 64)).astype(np.float32)
     >>> features(noise).shape, bool(np.allclose(features(noise), features(5 * noise + 3), atol=1e-4))
-    ((3, 34), True)
+    ((3, 39), True)
     """
     images = np.asarray(stack, np.float64)
     means = images.mean(axis=(1, 2), keepdims=True)
@@ -73,7 +72,7 @@ def features(
     blocks = images[:, :high, :wide].reshape(len(images), high // side, side, wide // side, side)
     local = blocks.std(axis=(2, 4)).reshape(len(images), -1)
     uneven = np.log10(local.std(axis=1) / (local.mean(axis=1) + 1e-12) + 1e-3)
-    columns = [powers, *shapes, uneven, np.log10(anisotropy(images) + 1e-2)]
+    columns = [powers, *shapes, uneven, directions(images)]
     if pixel_size is not None:
         columns.append(_rings(images, pixel_size, energy, spherical))
     if counts:
@@ -84,9 +83,7 @@ def features(
 
 def _rings(images: NDArray[np.float64], pixel_size: float, energy: float, spherical: float) -> NDArray[np.float64]:
     """Return how much every image looks like the rings of each defocus, (n, 24)."""
-    side = images.shape[-1]
-    window = np.hanning(side + 2)[1:-1]
-    power = np.abs(np.fft.rfft2(images * np.outer(window, window))) ** 2
+    side, power = images.shape[-1], windowed_power(images)
     frequency = np.hypot(np.fft.fftfreq(side, pixel_size)[:, None], np.fft.rfftfreq(side, pixel_size))
     low, high = 3 / (side * pixel_size), min(_RINGS_END, 0.48 / pixel_size)
     count = max(12, int((high - low) * side * pixel_size / 1.2))
@@ -96,40 +93,6 @@ def _rings(images: NDArray[np.float64], pixel_size: float, energy: float, spheri
     logs = [np.log(np.bincount(ring[inside], each[inside], count) / np.maximum(size, 1) + 1e-12) for each in power]
     centres = low + (np.arange(count) + 0.5) * (high - low) / count
     return ring_evidence(np.stack(logs), centres, _DEFOCI, energy, spherical)
-
-
-def anisotropy(images: NDArray[Any], ends: Sequence[float] = _DIRECTED) -> NDArray[np.float64]:
-    r"""Return how much the power of square images differs with direction, in bands of frequency: (n, bands).
-
-    .. math:: a = 2\,\bigl|\langle \ln P(\mathbf k)\, e^{2i\theta}\rangle\bigr|
-
-    over the frequencies of a band. Drift damps one direction, more so at higher frequencies; astigmatism shifts the
-    Thon rings; a few strong reflections hardly matter to the logarithm. Noise alone leaves some 5 / √(frequencies).
-
-    Parameters
-    ----------
-    images
-        (n, y, x), y = x.
-    ends
-        The bands' ends, in units of the Nyquist frequency.
-
-    Examples
-    --------
-    >>> noise = np.random.default_rng(1).normal(size=(1, 128, 128))
-    >>> drifted = (noise + np.roll(noise, 1, axis=1)) / 2
-    >>> bool(anisotropy(noise).max() < 0.25), bool(anisotropy(drifted)[0, -1] > 0.5)
-    (True, True)
-    """
-    side = images.shape[-1]
-    window = np.hanning(side + 2)[1:-1]
-    centred = images - images.mean(axis=(1, 2), keepdims=True)
-    power = np.abs(np.fft.fft2(centred * np.outer(window, window))) ** 2
-    logs = np.log(power + 1e-12 * power.mean(axis=(1, 2), keepdims=True) + np.finfo(np.float64).tiny)
-    down, right = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)
-    turn = np.exp(2j * np.arctan2(down, right))
-    place = np.digitize(2 * np.hypot(down, right), np.asarray(ends))
-    bands = [(logs[:, place == band] * turn[place == band]).mean(axis=1) for band in range(1, len(ends))]
-    return np.asarray(2 * np.abs(np.stack(bands, axis=1)))
 
 
 def moment(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:

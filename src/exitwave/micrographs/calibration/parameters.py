@@ -18,7 +18,7 @@ __all__ = ["Parameter", "narrowed", "parameters", "truncated"]
 _DIRECTIONS = ("drift_angle", "phi")  # how names of angles begin, which have no order
 _QUANTILES = 9
 _FAR = 1e-9  # share of a prior without ends that is taken for its end
-_BOTH = 0.1  # share of a prior of defocus on either side of focus from which only its size is estimated
+_BOTH = 0.1  # share of a prior on either side of zero from which only its size is estimated
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,18 @@ class Parameter:
         below = self.prior.cdf(0.0)
         if len(kept) == 1:
             return {"choice": [-kept[0], kept[0]], "weights": [below, 1 - below]}
-        mirrored = [-value for value in reversed(kept)]
+        mirrored = [-value for value in reversed(kept) if self.prior.cdf(-value) > 0]
+        if len(mirrored) < 2:  # beyond what the prior allows on that side
+            return {"empirical": kept}
+        below *= len(mirrored) / len(kept)
         return {"mixture": [{"empirical": mirrored}, {"empirical": kept}], "weights": [below, 1 - below]}
 
 
 def parameters(recipe: Recipe) -> list[Parameter]:
     """Return every continuous distribution of a recipe that is drawn once for a structure or an image.
 
-    Numbers of single particles are not among them. Of a defocus on both sides of focus, and of aberrations
-    with a direction, the size is estimated.
+    Numbers of single particles are not among them. Of a defocus that may lie on both sides of
+    focus, and of aberrations whose direction is drawn and whose sign is open, the size is estimated.
 
     Examples
     --------
@@ -109,16 +112,17 @@ def _walk(spec: Spec, path: tuple[str, ...]) -> list[Parameter]:
     found = []
     for name, value in spec:
         if isinstance(value, Distribution) and not value.integral and _ordered(name) and _numeric(value):
-            folded = (name == "defocus" or _turnable(name)) and _BOTH < value.cdf(0.0) < 1 - _BOTH
+            signless = name == "defocus" or _turned(spec, name)
+            folded = signless and _BOTH < value.cdf(0.0) < 1 - _BOTH
             found.append(Parameter((*path, name), value, folded))
         elif isinstance(value, Spec) and not isinstance(value, Population):
             found += _walk(value, (*path, name))
     return found
 
 
-def _turnable(name: str) -> bool:
-    """Whether a name is that of an aberration with a direction (C12, C21, …), whose sign a turn changes."""
-    return re.fullmatch(r"C\d[1-9]", name) is not None
+def _turned(spec: Spec, name: str) -> bool:
+    """Whether a number is an aberration (C12, C21, …) whose direction is drawn: half a period changes its sign."""
+    return re.fullmatch(r"C\d[1-9]", name) is not None and isinstance(getattr(spec, f"phi{name[1:]}"), Distribution)
 
 
 def _ordered(name: str) -> bool:
