@@ -113,10 +113,12 @@ def told(trainings: Sequence[Mapping[str, Any]]) -> str:
     """Return what each of several trainings saw, and in what the earlier ones' recipe was another."""
     if len(trainings) == 1:
         return ""
-    parts = []
+    parts, seeds = [], set[int]()
     for record in trainings:
         crops = len(record["history"]) * record["training"]["images_per_epoch"]
-        parts.append(f"{crops} of {record['data']['recipe']['structures']['count']} structures")
+        new = "other " if seeds and record["data"]["recipe"]["seed"] not in seeds else ""
+        seeds.add(record["data"]["recipe"]["seed"])
+        parts.append(f"{crops} of {record['data']['recipe']['structures']['count']} {new}structures")
     now = _flat(trainings[-1]["data"]["recipe"])
     other = {
         key for one in trainings[:-1] for key, value in _flat(one["data"]["recipe"]).items() if now[key] != value
@@ -164,8 +166,9 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str 
         f"- **Learnt from** {recipe.structures.count} structures of the recipe `reference-{name}`, imaged anew while"
         f" it learnt: {sum(seen)} crops of {record['training']['crops']['size']} px.{before}",
         f"- **Label:** {record['rule']} of particles above {minimum:g} Å.",
-        f"- **Again:** {again}.",
-        "- **No real micrograph** had a part in training, nor in the choice of the epoch, which is the last.",
+        f"- **Again,** with the recipe as it is now: {again}.",
+        "- **No real micrograph** had a part in training, nor in the choice of the epoch, which is the last. But"
+        " what the recipe draws was chosen by looking at those that are scored (see the manual).",
         "",
         "## Scores",
         "",
@@ -203,7 +206,7 @@ def card(name: str, networks: Sequence[Network], hrtem: str | None, folder: str 
         "",
         "## Limits",
         "",
-        "- Made for crystalline particles of 6 Å to 40 Å radius on amorphous carbon; other supports, thick stacks of"
+        "- Made for crystalline particles of 6 Å to 36 Å radius on amorphous carbon; other supports, thick stacks of"
         " particles, and scanning or diffraction-contrast images were not in the training.",
         *([] if name == "general" else ["- For particles of other materials take `general`."]),
         "- Outlines are where particles are thicker than 5 Å. Hand-drawn labels lie up to 2 Å inside or outside.",

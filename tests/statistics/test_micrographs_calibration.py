@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from math import ceil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from exitwave.micrographs.calibration.directions import directions
 from exitwave.micrographs.calibration.features import common_grid, tiles
 from exitwave.micrographs.calibration.parameters import narrowed, parameters
 from exitwave.micrographs.calibration.quantiles import margin
-from exitwave.micrographs.calibration.simulate import Look, simulate, sized
+from exitwave.micrographs.calibration.simulate import Look, failed_note, simulate, sized
 from exitwave.micrographs.calibration.spacings import telling
 from exitwave.scattering import ExitWave
 
@@ -223,6 +224,14 @@ def test_what_a_reader_should_know_is_noted():
     rose, other = _notes(found, {}, width, [0.2, 0.5], 0.5, {"before": 1.0, "after": 1.2})
     assert "has not fallen (1.00 before, 1.20 after)" in rose
     assert "pixels are 0.5 Å and the micrographs' 0.2 Å" in other
+
+
+def test_samples_that_failed_are_told_of(session):
+    whole = SimpleNamespace(failures=[])
+    assert failed_note([whole]) == ()
+    (note,) = failed_note([whole, SimpleNamespace(failures=[{"error": "it is dark"}] * 2)])
+    assert note == "2 simulated samples could not be made (it is dark): the prior lacks them."
+    assert not any("could not be made" in note for note in session.notes)
 
 
 def test_a_defocus_on_both_sides_is_estimated_by_its_size():

@@ -235,6 +235,19 @@ def test_a_camera_that_is_full_is_told_of() -> None:
         image(vacuum(), seed=1, dose=(65535 - 1.9 * 256) / area)  # 2.9 % above 1.9 σ
 
 
+@pytest.mark.parametrize("drift", [0.3, 0.9])
+def test_drift_on_coarse_pixels_leaves_no_negative_intensity(drift: float) -> None:
+    """A wave with detail up to the Nyquist frequency, whose intensity 0.4 Å do not resolve."""
+    phase = 1.2 * np.random.default_rng(3).normal(size=(1, 96, 96))
+    wave = SimpleNamespace(
+        array=torch.from_numpy(np.exp(1j * phase).astype(np.complex64)), sampling=(0.4, 0.4), energy=3e5
+    )
+    found = intensities(wave, [Imaging(drift=drift, defocus=400, focal_spread=5)])
+    assert found.min() == 0
+    assert float(found.mean()) == pytest.approx(1, abs=2e-5)
+    image(wave, seed=1, drift=drift, defocus=400, focal_spread=5)
+
+
 def test_pixels_must_be_square() -> None:
     wave = vacuum()
     wave.sampling = (0.2, 0.25)

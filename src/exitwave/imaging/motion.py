@@ -45,10 +45,14 @@ def motion_envelope(
 def moved(
     image: torch.Tensor, sampling: Sequence[float], drift: torch.Tensor, angle: torch.Tensor, vibration: torch.Tensor
 ) -> torch.Tensor:
-    """Return images (n, y, x) smeared by drift and vibration (n,); gradients flow."""
+    """Return images (n, y, x) smeared by drift and vibration (n,); gradients flow.
+
+    An intensity that its pixels do not resolve (it reaches twice the frequencies of the wave) rings below zero where
+    it is smeared by less than a pixel or two; nothing is detected there.
+    """
     height, width = image.shape[-2:]
     rows = torch.fft.fftfreq(height, sampling[0], dtype=torch.float64, device=image.device)
     columns = torch.fft.rfftfreq(width, sampling[1], dtype=torch.float64, device=image.device)
     envelope = motion_envelope(rows, columns, drift, angle, vibration).to(image.dtype)
     result: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(image) * envelope, s=(height, width))
-    return result
+    return result.clamp(min=0.0)

@@ -16,7 +16,7 @@ __all__ = ["band_powers", "profile", "unfamiliar"]
 
 BANDS = 10
 MARGIN = 0.1  # decades beyond the training images' range that are still familiar
-COARSER = 1.25  # factor on the coarsest training pixels that is still familiar
+COARSER = 1.5  # factor on the coarsest training pixels that is still familiar
 FINEST = 0.08  # Å; no microscope needs finer pixels, but 0.02 to 0.06 nm are often written where Å are meant
 
 

@@ -19,7 +19,16 @@ from exitwave.micrographs.calibration.features import common_grid, energy_distan
 from exitwave.micrographs.calibration.parameters import Parameter, narrowed, parameters, truncated
 from exitwave.micrographs.calibration.quantiles import QuantileRegression
 from exitwave.micrographs.calibration.result import TOLD, Calibration, write_result
-from exitwave.micrographs.calibration.simulate import Look, Simulated, described, place_of, simulate, sized, stored
+from exitwave.micrographs.calibration.simulate import (
+    Look,
+    Simulated,
+    described,
+    failed_note,
+    place_of,
+    simulate,
+    sized,
+    stored,
+)
 from exitwave.micrographs.noise import linear_counts
 
 if TYPE_CHECKING:
@@ -158,6 +167,7 @@ def calibrate(
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
     notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
+    notes += failed_note([prior, after])
     names = candidates or spacings.crystals(calibrated)
     fits = measure.fitted_rings(kept, lens)
     result = Calibration(

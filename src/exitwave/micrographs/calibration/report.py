@@ -185,7 +185,8 @@ def _estimates(table: pd.DataFrame) -> Figure:
         colour = _AFTER if float(rows["share"].median()) < 0.85 else "0.6"
         axes.vlines(places, rows["low"], rows["high"], color=colour, lw=2)
         axes.plot(places, rows["value"], "o", color=colour)
-        axes.set_ylabel(name.rpartition(".")[2])
+        bare = name.strip("|").rpartition(".")[2]
+        axes.set_ylabel(f"|{bare}|" if name.startswith("|") else bare)
         labels = [str(text) for text in rows["micrograph"]] if name == names[-1] else [""] * len(rows)
         axes.set_xticks(places, labels, rotation=40, ha="right", fontsize=8)
         axes.grid(axis="y", alpha=0.3)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from exitwave.core import Progress, Reporter, identity
 from exitwave.core.errors import MicrographError
 from exitwave.core.files import write_whole
+from exitwave.core.words import counted
 from exitwave.dataset import Dataset, Recipe, generate
 from exitwave.micrographs.calibration.features import features, tiles
 from exitwave.micrographs.calibration.parameters import Parameter
@@ -96,6 +97,14 @@ def simulate(
         error = data.failures[0]["error"] if data.failures else "it has no structures"
         raise MicrographError(f"no image of the recipe could be made ({error}); mend the recipe.")
     return data, None if look is None else described(data, recipe, folder, found, look, progress)
+
+
+def failed_note(parts: Sequence[Dataset]) -> tuple[str, ...]:
+    """Return a sentence on samples that could not be made, if there are any: what they would show is missing."""
+    errors = [failure["error"] for part in parts for failure in part.failures]
+    if not errors:
+        return ()
+    return (f"{counted(len(errors), 'simulated sample')} could not be made ({errors[0]}): the prior lacks them.",)
 
 
 def described(
