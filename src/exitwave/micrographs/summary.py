@@ -194,7 +194,8 @@ def summary_words(summary: Mapping[str, Estimate], whole: int, note: str = "") -
     mean diameter 4.123 [3.9, 4.35] nm, median 4.123 [3.9, 4.35] nm, σ 4.123 [3.9, 4.35] of ln d
     (from 12 whole particles, corrected for those that edges cut; 95% intervals)
     4.123 [3.9, 4.35] particles per µm², coverage 4.123 [3.9, 4.35]
-    >>> summary_words(dict.fromkeys(names, Estimate(0.0, 0.0, 0.0)) | {"mean_diameter_nm": Estimate(*[math.nan] * 3)}, 0)
+    >>> none, unknown = Estimate(0.0, 0.0, 0.0), Estimate(math.nan, math.nan, math.nan)
+    >>> summary_words(dict.fromkeys(names, none) | {"mean_diameter_nm": unknown}, 0)
     ['no whole particle, so that sizes and density cannot be told, coverage 0 [0, 0]']
     """
     mean, median, sigma, density, coverage = (
