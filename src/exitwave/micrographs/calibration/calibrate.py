@@ -145,15 +145,16 @@ def calibrate(
     real = [look.of(tiles(micrograph, pixel, side, clean=True)) for micrograph in kept]
     first = described(prior, first_recipe, place_of(home, "prior", first_recipe), found, look, progress)
     ends, seen = np.tile([0.0, 1.0], (len(found), 1)), first
-    intervals = np.zeros((len(real), 3, len(found)))
+    intervals, made = np.zeros((len(real), 3, len(found))), [prior]
     for turn in range(rounds):
         if turn:
             ends = _possible(intervals, ends)
             ranges = {p.name: (float(low), float(high)) for p, (low, high) in zip(found, ends, strict=True)}
             cut = sized(truncated(recipe, found, ranges, 0), structures, images, (stream / "round" / turn).integer())
-            _, new_seen = simulate(cut, home, f"round-{turn}", found, look, **how)
+            data, new_seen = simulate(cut, home, f"round-{turn}", found, look, **how)
             assert new_seen is not None
             seen = new_seen
+            made.append(data)
         intervals = _intervals(home, look, seen, real, ends, stream / "regression" / turn)
     peaks = spacings.peaks_of(kept, candidates or spacings.crystals(recipe))
     estimates = _table(kept, found, intervals)
@@ -167,7 +168,7 @@ def calibrate(
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
     notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
-    notes += failed_note([prior, after])
+    notes += failed_note([*made, after])
     names = candidates or spacings.crystals(calibrated)
     fits = measure.fitted_rings(kept, lens)
     result = Calibration(
