@@ -18,8 +18,8 @@ def anisotropy(images: NDArray[Any]) -> tuple[NDArray[np.complex128], NDArray[np
     .. math:: a = 2\,\bigl\langle \ln P(\mathbf k)\, e^{2i\theta}\bigr\rangle
 
     over the frequencies of a ring two wide, ln P no higher than nine tenths of the ring's, so that reflections of
-    crystals count little. θ is counted from x towards y. Drift gives all rings one phase, twice the angle of
-    the direction across it; astigmatism gives Thon rings, which it shifts, phases that turn. Noise alone leaves a mean
+    crystals count little. θ is counted from x towards y. Drift gives all rings one phase, twice the angle of the
+    direction across it; astigmatism gives Thon rings, which it shifts, phases that turn. Noise alone leaves a mean
     size of 3.2 / √(frequencies), of which a ring of radius r has 2 π r in the half plane.
 
     Parameters
