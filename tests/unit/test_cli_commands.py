@@ -287,3 +287,22 @@ def test_an_interruption_that_python_wraps_is_one(monkeypatch, capsys):
         main()
     assert end.value.code == 130
     assert "the same command goes on" in " ".join("".join(capsys.readouterr()).split())
+
+
+def test_pixel_sizes_from_fringes(tmp_path):
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :256] * 0.3
+    rate = 40 + 8 * np.cos(2 * np.pi * x / 2.355) + 8 * np.cos(2 * np.pi * y / 2.039)
+    for name in ("one", "two"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", rng.poisson(rate).astype(np.uint16))
+    tifffile.imwrite(tmp_path / "small.tif", rng.poisson(40, (64, 64)).astype(np.uint16))
+    (tmp_path / "index.csv").write_text("image,pixel_size_nm\none.tif,0.02\n")
+    printed = exitwave("pixel-size", tmp_path, "--material", "Au", "-m", "Ag", code=1)
+    stated, unknown = printed.split("1 image with no pixel size stated")
+    for part in (stated.split("1 image with 0.2 Å stated")[1], unknown):
+        first = next(line for line in part.splitlines() if "Au:" in line)
+        assert float(first.split()[1]) == pytest.approx(0.3, rel=0.01)
+        assert "111 (1), 200 (1), of 2 in all" in first
+    assert "%), probability" in stated
+    assert "small.tif: small has 64 × 64 px" in printed
+    assert "material is 'Gold'" in exitwave("pixel-size", tmp_path, "-m", "Gold", code=2)

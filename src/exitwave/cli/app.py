@@ -20,6 +20,7 @@ from exitwave.cli import (
     export,
     generate,
     import_,
+    pixel_size,
     plan,
     recipe,
     reimage,
@@ -48,10 +49,11 @@ _STOPPED = 2  # as typer ends at an option that it does not know
 _INTERRUPTED = 130  # the code that typer ends with at Ctrl-C
 _GOES_ON = "Interrupted; what was finished is kept, and the same command goes on from there."
 _DATA = (recipe, plan, generate, doctor, report, reimage, export, import_)
-for module in (demo, build, simulate, *_DATA, train, evaluate, study, calibrate, adapt, segment):
+for module in (demo, build, simulate, *_DATA, train, evaluate, study, pixel_size, calibrate, adapt, segment):
     # the whole first sentence, which would be cut where it is longer than a line
     said = (module.command.__doc__ or "").strip().split("\n")[0].rstrip(".")
-    app.command(name=module.__name__.rpartition(".")[2].rstrip("_"), short_help=said)(module.command)
+    name = module.__name__.rpartition(".")[2].rstrip("_").replace("_", "-")
+    app.command(name=name, short_help=said)(module.command)
 
 
 def _version(value: bool) -> None:

@@ -161,7 +161,7 @@ class Micrograph:
             raise MicrographError(
                 f"{self.name or 'the micrograph'} has no pixel size; give it in Å, as in read(path, pixel_size=0.2), "
                 "as --pixel-size 0.2 on the command line, or in nm in its row of an index.csv beside it (columns "
-                "image and pixel_size_nm)."
+                "image and pixel_size_nm); exitwave pixel-size finds it from lattice fringes of a known material."
             )
         return self.pixel_size
 

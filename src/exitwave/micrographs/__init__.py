@@ -39,6 +39,7 @@ _HOMES = {
     "illumination": "clean",
     "labelled_pairs": "examples",
     "lattice_peaks": "lattice",
+    "lattice_pixel_sizes": "pixel_size",
     "linear_counts": "noise",
     "noise_statistics": "noise",
     "orientation_map": "orientation",
@@ -101,6 +102,7 @@ __all__ = [  # noqa: RUF022 (in the order of the path from file to size distribu
     "SizeTruth",
     "agglomerates",
     "lattice_peaks",
+    "lattice_pixel_sizes",
     "plane_spacings",
     "bragg_filter",
     "fringe_field",
@@ -138,6 +140,7 @@ if TYPE_CHECKING:
     from exitwave.micrographs.outputs import save, write_table, write_tiff
     from exitwave.micrographs.particles import particle_table
     from exitwave.micrographs.pictures import overlay
+    from exitwave.micrographs.pixel_size import lattice_pixel_sizes
     from exitwave.micrographs.rings import CTFFit, fit_ctf
     from exitwave.micrographs.segmentation import Predictor, Segmentation, segment
     from exitwave.micrographs.sizes import LogNormal, fit_lognormal, size_histogram

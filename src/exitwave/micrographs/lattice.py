@@ -40,6 +40,20 @@ def plane_spacings(crystal: str | Material, minimum: float = 1.0) -> list[tuple[
     >>> [(plane, round(d, 3)) for plane, d in plane_spacings("Au", 1.4)]
     [('111', 2.354), ('200', 2.039), ('220', 1.442)]
     """
+    return [(plane, spacing) for plane, spacing, _ in plane_weights(crystal, minimum)]
+
+
+def plane_weights(crystal: str | Material, minimum: float) -> list[tuple[str, float, float]]:
+    r"""Return :func:`plane_spacings` with :math:`m |F| d^4` of each, how often they are seen, as shares of one.
+
+    m is how many planes have the spacing, counted with both signs, and F the structure factor with atomic numbers for
+    scattering factors. These fall off as :math:`d^2` for electrons, and what lenses and camera pass falls off, too.
+
+    Examples
+    --------
+    >>> [(plane, round(weight, 2)) for plane, _, weight in plane_weights("Au", 1.4)]
+    [('111', 0.61), ('200', 0.26), ('220', 0.13)]
+    """
     if not minimum > 0.3:
         raise MicrographError(f"minimum is {minimum}; the smallest spacing asked for is above 0.3 Å.")
     cell = material(crystal)
@@ -50,14 +64,17 @@ def plane_spacings(crystal: str | Material, minimum: float = 1.0) -> list[tuple[
     lengths = np.linalg.norm(indices @ reciprocal, axis=1)
     kept = (lengths > 0) & (lengths <= 1 / minimum)
     indices, lengths = indices[kept], lengths[kept]
-    weights = cell.numbers.astype(np.float64)
-    factors = np.abs(np.exp(2j * np.pi * indices @ cell.basis.T) @ weights)
-    strong = factors > 0.02 * weights.sum()
-    found: dict[float, tuple[int, ...]] = {}
-    for plane, length in zip(indices[strong], lengths[strong], strict=True):
+    numbers = cell.numbers.astype(np.float64)
+    factors = np.abs(np.exp(2j * np.pi * indices @ cell.basis.T) @ numbers) / numbers.sum()
+    strong = factors > 0.02
+    names: dict[float, tuple[int, ...]] = {}
+    weights: dict[float, float] = {}
+    for plane, length, factor in zip(indices[strong], lengths[strong], factors[strong], strict=True):
         key = round(float(1 / length), 4)
-        found[key] = max(found.get(key, (-99, 0, 0)), tuple(int(i) for i in plane))
-    return [(_indices(found[d]), d) for d in sorted(found, reverse=True)]
+        names[key] = max(names.get(key, (-99, 0, 0)), tuple(int(i) for i in plane))
+        weights[key] = weights.get(key, 0.0) + float(factor) * key**4
+    total = sum(weights.values())
+    return [(_indices(names[d]), d, weights[d] / total) for d in sorted(names, reverse=True)]
 
 
 def lattice_peaks(

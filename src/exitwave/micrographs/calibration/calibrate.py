@@ -170,6 +170,7 @@ def calibrate(
     notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
     notes += failed_note([*made, after])
     names = candidates or spacings.crystals(calibrated)
+    notes += tuple(filter(None, [spacings.pixel_note(peaks, names), spacings.size_note(kept, names)]))
     fits = measure.fitted_rings(kept, lens)
     result = Calibration(
         calibrated,
@@ -181,7 +182,7 @@ def calibrate(
         spacings.measured_spacings(peaks, names),
         _strange(kept, [(part - mean) / scale for part in real], scaled[1], prior.column("structure_id")),
         home,
-        (*notes, *filter(None, [spacings.pixel_note(peaks, names)])),
+        notes,
         {**(left_out or {}), **out},
     )
     write_result(result, kept, prior, after, (pixel, side), fits)

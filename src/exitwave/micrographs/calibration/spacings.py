@@ -14,12 +14,23 @@ from exitwave.core.errors import ExitwaveError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
+from exitwave.micrographs.pixel_size import lattice_pixel_sizes
+from exitwave.micrographs.tiles import SMALLEST
 from exitwave.structure.materials import material
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["checked_crystals", "crystals", "measured_spacings", "peaks_of", "pixel_note", "telling", "with_material"]
+__all__ = [
+    "checked_crystals",
+    "crystals",
+    "measured_spacings",
+    "peaks_of",
+    "pixel_note",
+    "size_note",
+    "telling",
+    "with_material",
+]
 
 _Array = NDArray[np.float64]
 
@@ -30,6 +41,8 @@ _NEAR = 0.025  # and where spacings are measured
 _TELLING = 3.0  # standard deviations above chance: a dozen materials are looked at
 _DRAWS = 60
 _STRONG = 25.0  # peaks over their ring's mean that have a say
+_SURE = 0.99  # probability of a pixel size that is told
+_ENOUGH = 16  # micrographs that are asked for it
 
 
 def crystals(recipe: Recipe) -> list[str]:
@@ -152,6 +165,35 @@ def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
     return (
         f"If the particles are {best}, the lattice spacings say that pixels are {abs(off):.1%} "
         f"{'larger' if off > 0 else 'smaller'} than stated; give --pixel-size if the files are wrong."
+    )
+
+
+def size_note(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> str:
+    """Return what fringes in single crystals say of a pixel size far off, farther than :func:`pixel_note` looks.
+
+    Parameters
+    ----------
+    micrographs
+        With pixel sizes; where these differ nothing is said.
+    materials
+        Candidates. One that has the pixel size as it is stated among its likely ones ends all doubt.
+    """
+    sizes = [micrograph.known_pixel_size() for micrograph in micrographs]
+    large = [micrograph for micrograph in micrographs if min(micrograph.array.shape) >= SMALLEST]
+    if not large or max(sizes) > 1.01 * min(sizes):
+        return ""
+    several = [large[index] for index in sorted({round(i) for i in np.linspace(0, len(large) - 1, _ENOUGH)})]
+    sure = []
+    for name in materials:
+        rows = lattice_pixel_sizes(several, name).to_dict("records")
+        if any(abs(math.log(row["pixel_size"] / sizes[0])) < _STRETCHED for row in rows):
+            return ""
+        sure += [f"{row['pixel_size']:.4g} Å if they are {name}" for row in rows[:1] if row["probability"] > _SURE]
+    if not sure:
+        return ""
+    return (
+        f"The particles' lattice fringes say that pixels are not {sizes[0]:.4g} Å: they are {' or '.join(sure)}; "
+        "give --pixel-size if the files are wrong."
     )
 
 
