@@ -306,3 +306,14 @@ def test_pixel_sizes_from_fringes(tmp_path):
     assert "%), probability" in stated
     assert "small.tif: small has 64 × 64 px" in printed
     assert "material is 'Gold'" in exitwave("pixel-size", tmp_path, "-m", "Gold", code=2)
+
+
+def test_generate_says_where_the_camera_is_full(tmp_path):
+    for saturation, told in ((20, True), (60000, False)):
+        recipe = yaml.safe_load(RECIPE)
+        recipe["images"]["detector"] = {"saturation": saturation}
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        printed = exitwave(
+            "generate", tmp_path / "recipe.yaml", tmp_path / f"data-{saturation}", "--count", "1", "--workers", "1"
+        )
+        assert ("2 of 2 images reach the camera's greatest count" in printed) == told

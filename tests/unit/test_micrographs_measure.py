@@ -82,6 +82,8 @@ def test_what_cannot_be_measured_is_said_for_each_micrograph() -> None:
     assert "too alike in brightness" in noise.loc["plain", "why_not"]
     rings = rings_table(fitted_rings([small, plain], Lens(300e3))).set_index("micrograph")
     assert not rings["rings"].any()
+    assert "too small" in rings.loc["small", "why_not"]
+    assert "none stand out" in rings.loc["plain", "why_not"]
     assert np.isnan(rings["defocus"]).all()
 
 

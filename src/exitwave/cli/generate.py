@@ -39,6 +39,7 @@ def command(
     """
     from exitwave.core import cores, counted
     from exitwave.dataset import Recipe, generate
+    from exitwave.dataset.checks import SATURATED, saturated
 
     plan = with_count(Recipe.read(recipe, allow_code=allow_code, allow_files=allow_files), count)
     if dry_run:
@@ -57,6 +58,11 @@ def command(
     console.print(
         f"Wrote [bold]{folder}[/]: {counted(len(data), 'image')} of {counted(plan.structures.count, 'structure')}."
     )
+    if (full := saturated(data)) >= max(1, SATURATED * len(data)):
+        error_console.print(
+            f"{full} of {len(data)} images reach the camera's greatest count; if yours do not, lower dose, gain or "
+            "offset, or raise its saturation."
+        )
     for failure in data.failures:
         error_console.print(f"structure {failure['structure']}, {failure['stage']}: {failure['error']}", markup=False)
     if data.failures:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from exitwave.dataset.dataset import Dataset
     from exitwave.dataset.recipe import Recipe
 
-__all__ = ["catalog", "image_records", "images", "statistics", "structure_records"]
+__all__ = ["SATURATED", "catalog", "image_records", "images", "saturated", "statistics", "structure_records"]
+
+SATURATED = 0.05  # share of images with a pixel at the camera's greatest count that is too many
 
 _XRAY = 50.0  # electrons that an X-ray counts as
 _COVERED = tuple(f"{name}_fraction" for name in COVERING)
@@ -59,11 +61,9 @@ def images(data: Dataset) -> Iterator[Verdict]:
     if not len(data):
         return
     yield _dose(data)
-    limit = np.minimum(_column(data, "detector_saturation", 65535.0), 65535.0)
-    counts = data.column("image_max")
-    saturated = int((counts >= limit).sum())
-    share = saturated / len(data)
-    yield Verdict("saturation", share < 0.05, f"{saturated} of {len(data)} images reach the camera's greatest count")
+    full = saturated(data)
+    said = f"{full} of {len(data)} images reach the camera's greatest count"
+    yield Verdict("saturation", full < SATURATED * len(data), said)
     same = len(data) - _different(data)
     yield Verdict(
         "pixels",
@@ -163,6 +163,12 @@ def image_records(data: Dataset) -> list[dict[str, Any]]:
         if "imaging" in record:
             out.append(record["imaging"])
     return out
+
+
+def saturated(data: Dataset) -> int:
+    """Return how many images of a data set reach the camera's greatest count."""
+    limit = np.minimum(_column(data, "detector_saturation", 65535.0), 65535.0)
+    return int((data.column("image_max") >= limit).sum())
 
 
 def _column(data: Dataset, name: str, default: float) -> NDArray[Any]:

@@ -80,7 +80,7 @@ def fitted_rings(micrographs: Sequence[Micrograph], lens: Lens) -> dict[str, CTF
 
 
 def rings_table(fits: Mapping[str, CTFFit | None]) -> pd.DataFrame:
-    """Return one row per micrograph: defocus and astigmatism with errors from Thon rings, where these are visible."""
+    """Return one row per micrograph: defocus and astigmatism with errors from Thon rings, or why there are none."""
     import pandas as pd
 
     rows = []
@@ -88,7 +88,8 @@ def rings_table(fits: Mapping[str, CTFFit | None]) -> pd.DataFrame:
         seen = fit is not None and fit.visible
         numbers = {key: float(getattr(fit, key)) if seen else math.nan for key in _LENS}
         significance = math.nan if fit is None else fit.significance
-        rows.append({"micrograph": name, "rings": seen, **numbers, "significance": significance})
+        why = "" if seen else "the field is too small to tell" if fit is None else "none stand out of film and noise"
+        rows.append({"micrograph": name, "rings": seen, **numbers, "significance": significance, "why_not": why})
     return pd.DataFrame(rows)
 
 

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from exitwave.core.errors import MicrographError
 from exitwave.core.pages import Section, write_page
 from exitwave.core.words import counted
+from exitwave.dataset.units import recipe_unit
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.familiarity import band_powers, edges
 from exitwave.micrographs.calibration.features import BANDS, tiles
@@ -23,7 +24,7 @@ from exitwave.micrographs.rings import CTFFit
 if TYPE_CHECKING:
     import pandas as pd
 
-    from exitwave.dataset import Dataset
+    from exitwave.dataset import Dataset, Recipe
     from exitwave.micrographs.calibration.result import Calibration
 
 __all__ = ["write_report"]
@@ -66,7 +67,7 @@ def write_report(
             "Numbers",
             "Medians with 90 % intervals. The share is the width of the interval in shares of the prior; what is "
             "near 1 the micrographs do not tell, and its prior stays.",
-            figures={"Estimates": _estimates(result.estimates)},
+            figures={"Estimates": _estimates(result.estimates, result.recipe)},
             rows=result.estimates.to_dict("records"),
         ),
         Section(
@@ -176,7 +177,7 @@ def _histograms(groups: dict[str, list[NDArray[np.float32]]]) -> Figure:
     return figure
 
 
-def _estimates(table: pd.DataFrame) -> Figure:
+def _estimates(table: pd.DataFrame, recipe: Recipe) -> Figure:
     names = list(dict.fromkeys(table["parameter"]))
     figure = Figure(figsize=(6.5, 1.6 + 1.5 * len(names)), layout="constrained")
     for axes, name in zip(figure.subplots(len(names), 1, squeeze=False)[:, 0], names, strict=True):
@@ -185,8 +186,8 @@ def _estimates(table: pd.DataFrame) -> Figure:
         colour = _AFTER if float(rows["share"].median()) < 0.85 else "0.6"
         axes.vlines(places, rows["low"], rows["high"], color=colour, lw=2)
         axes.plot(places, rows["value"], "o", color=colour)
-        bare = name.strip("|").rpartition(".")[2]
-        axes.set_ylabel(f"|{bare}|" if name.startswith("|") else bare)
+        bare, unit = name.strip("|").rpartition(".")[2], recipe_unit(recipe, name.strip("|"))
+        axes.set_ylabel((f"|{bare}|" if name.startswith("|") else bare) + (f", {unit}" if unit else ""))
         labels = [str(text) for text in rows["micrograph"]] if name == names[-1] else [""] * len(rows)
         axes.set_xticks(places, labels, rotation=40, ha="right", fontsize=8)
         axes.grid(axis="y", alpha=0.3)
