@@ -12,6 +12,7 @@ from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
 from exitwave.micrographs import example_files, frames, lattice_pixel_sizes, plane_spacings
 from exitwave.micrographs.calibration.spacings import size_note
+from exitwave.micrographs.pixel_size import narrow_fringes
 
 RECIPE = {
     "seed": 5,
@@ -97,3 +98,19 @@ def test_impossible_requests_are_told():
         lattice_pixel_sizes(Micrograph(np.ones((200, 64)), None), "Au")
     with pytest.raises(MicrographError, match="the smaller first"):
         lattice_pixel_sizes(Micrograph(np.ones((200, 200)), None), "Au", between=(1, 0.5))
+
+
+@pytest.mark.parametrize(("material", "planes"), [("Au", ("111", "200")), ("CdSe", ("100", "002", "101", "110"))])
+def test_a_scale_that_is_half_or_less_of_the_true_one_is_doubted(material, planes):
+    for seed in range(4):
+        drawn = crystals(0.4, planes, material, size=512, seed=seed)
+        doubted, believed = (narrow_fringes(Micrograph(drawn.array, stated)) for stated in (0.16, 0.4))
+        assert "0.16 Å may be wrong" in doubted
+        assert not believed
+
+
+def test_no_example_and_no_noise_is_doubted():
+    noise = Micrograph(np.random.default_rng(3).poisson(30.0, (512, 512)), 0.2)
+    assert not narrow_fringes(noise)
+    for file in example_files():
+        assert not narrow_fringes(next(iter(frames(file))))

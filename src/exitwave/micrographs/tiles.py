@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft2
 from scipy.ndimage import maximum_filter, median_filter
 
 from exitwave.core.errors import MicrographError
@@ -20,6 +21,8 @@ _Peak = tuple[float, _Array, _Array, int]  # strength, frequency, place, pixels 
 _TILE = SMALLEST = 128  # px: some 3 nm at usual magnifications, so that one crystal fills a tile
 _MOST = 16  # tiles in a row
 _COARSEST = 8
+_SIZE = 2 * _TILE  # spectra are sampled twice as finely as tiles resolve
+_ROWS, _COLUMNS = np.fft.fftfreq(_SIZE), np.fft.rfftfreq(_SIZE)
 LOWEST, HIGHEST = 5 / _TILE / _COARSEST, 0.45  # cycles per pixel of the image that are looked at
 _FALSE_ALARMS = 0.01  # peaks expected in a micrograph without a crystal
 
@@ -97,35 +100,48 @@ def _level(array: _Array) -> list[tuple[float, _Array, _Array]]:
     places = [(y, x) for y in _starts(array.shape[0]) for x in _starts(array.shape[1])]
     line = np.hanning(_TILE + 2)[1:-1]
     window = np.outer(line, line)
-    size = 2 * _TILE  # sampled twice as finely as tiles resolve
-    power = np.empty((len(places), size, size), np.float32)  # which a large image has many of
+    power = np.empty((len(places), _SIZE, _SIZE // 2 + 1), np.float32)
     for mine, (y, x) in zip(power, places, strict=True):
         tile = array[y : y + _TILE, x : x + _TILE]
         tile = (tile - (tile * window).sum() / window.sum()) * window
-        mine[:] = np.abs(np.fft.fft2(tile, s=(size, size))) ** 2
-    axis = np.asarray(np.fft.fftfreq(size), np.float64)
-    frequency = np.hypot(axis[:, None], axis)
-    looked_at = (frequency > LOWEST * _COARSEST) & (frequency < HIGHEST)
-    half = looked_at & ((axis > 0) | ((axis == 0) & (axis[:, None] > 0)))
-    # What film and camera make: in all tiles alike, and wider than a crystal's peak.
-    floor = 1e-9 * float(power.max()) + 1e-30  # so that an image without noise has no peaks among rounding errors
-    common = np.exp(median_filter(np.log(np.median(power, axis=0) + floor), 13, mode="wrap")) / math.log(2)
-    ring = np.minimum(np.round(frequency * _TILE / 2).astype(int), _TILE // 4)
-    order = np.argsort(ring[looked_at], kind="stable")
-    rings = np.split(order, np.nonzero(np.diff(ring[looked_at][order]))[0] + 1)
-    level = math.log(len(places) * half.sum() / 4 / _FALSE_ALARMS)
+        mine[:] = np.abs(rfft2(tile.astype(np.float32), s=(_SIZE, _SIZE))) ** 2
+    frequency = np.hypot(_ROWS[:, None], _COLUMNS)
+    half = (frequency > LOWEST * _COARSEST) & (frequency < HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
+    common = _background(power)
+    ring = np.round(frequency[half] * _TILE / 2).astype(int)
+    level = 1.2 * math.log(len(places) * half.sum() / 4 / _FALSE_ALARMS)
     peaks = []
     for (y, x), mine in zip(places, power, strict=True):
-        strength = np.zeros(common.shape)
-        inside = mine[looked_at] / common[looked_at]
-        for members in rings:  # thicker film, or more light, in this tile
+        inside = mine[half] / common[half]
+        if inside.max() < level:
+            continue
+        for number in np.unique(ring[inside > level]):  # thicker film, or more light, in this tile
+            members = ring == number
             inside[members] /= max(1.0, float(np.median(inside[members])) / math.log(2))
-        strength[looked_at] = inside
-        top = strength == maximum_filter(strength, 9, mode="wrap")
-        for row, column in np.argwhere(top & half & (strength > 1.2 * level)):
+        strength = np.zeros(common.shape)
+        strength[half] = inside
+        widest = maximum_filter(np.concatenate([_twin(strength, 4), strength], axis=1), 9, mode="wrap")[:, 4:]
+        for row, column in np.argwhere((strength == widest) & (strength > level)):
             place = np.array([y + _TILE / 2, x + _TILE / 2])
-            peaks.append((float(strength[row, column]), _centre(mine, row, column, axis), place))
+            peaks.append((float(strength[row, column]), _centre(mine, row, column), place))
     return peaks
+
+
+def _background(power: NDArray[np.float32]) -> _Array:
+    """Return what film and camera make: in all tiles alike, and wider than a crystal's peak.
+
+    At the tiles' own resolution, which is half of that of ``power``.
+    """
+    floor = 1e-9 * float(power.max()) + 1e-30  # so that an image without noise has no peaks among rounding errors
+    logs = np.log(np.median(power[:, ::2, ::2], axis=0).astype(np.float64) + floor)
+    wide = np.pad(np.concatenate([_twin(logs, 3), logs], axis=1), ((3, 3), (0, 0)), mode="wrap")
+    smooth = np.exp(median_filter(wide, 7)[3:-3, 3:]) / math.log(2)
+    return np.asarray(smooth.repeat(2, axis=0).repeat(2, axis=1)[:, : power.shape[2]])
+
+
+def _twin(half: _Array, columns: int) -> _Array:
+    """Return the columns of a half spectrum that lie before its first, as the other half has them."""
+    return np.roll(half[::-1, columns:0:-1], 1, axis=0)
 
 
 def _starts(length: int) -> list[int]:
@@ -133,9 +149,11 @@ def _starts(length: int) -> list[int]:
     return [round(start) for start in np.linspace(0, length - _TILE, count)]
 
 
-def _centre(power: NDArray[np.float32], row: int, column: int, axis: _Array) -> _Array:
+def _centre(power: NDArray[np.float32], row: int, column: int) -> _Array:
     """Return the frequency (y, x) of a peak: the centre of its power."""
     steps = np.arange(-2, 3)
-    block = power[np.ix_((row + steps) % len(axis), (column + steps) % len(axis))]
+    rows, columns = np.meshgrid(row + steps, column + steps, indexing="ij")
+    turned = columns < 0
+    block = power[np.where(turned, -rows, rows) % _SIZE, np.minimum(np.abs(columns), power.shape[1] - 1)]
     offsets = np.array([block.sum(axis=1) @ steps, block.sum(axis=0) @ steps]) / block.sum()
-    return np.asarray(np.array([axis[row], axis[column]]) + offsets / len(axis))
+    return np.asarray(np.array([_ROWS[row], _COLUMNS[column]]) + offsets / _SIZE)
