@@ -298,14 +298,18 @@ def test_pixel_sizes_from_fringes(tmp_path):
     tifffile.imwrite(tmp_path / "small.tif", rng.poisson(40, (64, 64)).astype(np.uint16))
     (tmp_path / "index.csv").write_text("image,pixel_size_nm\none.tif,0.02\n")
     printed = exitwave("pixel-size", tmp_path, "--material", "Au", "-m", "Ag", code=1)
-    stated, unknown = printed.split("1 image with no pixel size stated")
-    for part in (stated.split("1 image with 0.2 Å stated")[1], unknown):
+    stated, unknown = printed.split("1 image with no pixel size stated: 2 lattice peaks")
+    for part in (stated.split("1 image with 0.2 Å stated: 2 lattice peaks")[1], unknown):
         first = next(line for line in part.splitlines() if "Au:" in line)
         assert float(first.split()[1]) == pytest.approx(0.3, rel=0.01)
-        assert "111 (1), 200 (1), of 2 in all" in first
+        assert "2 peaks: 111 (1), 200 (1)" in first
     assert "%), probability" in stated
     assert "small.tif: small has 64 × 64 px" in printed
+    assert "its planes fit at no size" in exitwave(
+        "pixel-size", tmp_path / "one.tif", "-m", "Au", "--between", "1.5", "1.6"
+    )
     assert "material is 'Gold'" in exitwave("pixel-size", tmp_path, "-m", "Gold", code=2)
+    assert "the smaller first" in exitwave("pixel-size", tmp_path, "-m", "Au", "--between", "2", "1", code=2)
 
 
 def test_generate_says_where_the_camera_is_full(tmp_path):
@@ -317,3 +321,18 @@ def test_generate_says_where_the_camera_is_full(tmp_path):
             "generate", tmp_path / "recipe.yaml", tmp_path / f"data-{saturation}", "--count", "1", "--workers", "1"
         )
         assert ("2 of 2 images reach the camera's greatest count" in printed) == told
+
+
+def test_generate_names_what_failed_where_nothing_is_left(tmp_path, monkeypatch):
+    import exitwave.dataset.work as work
+
+    def fail(*arguments, **options):
+        raise ValueError("the lens fell out")
+
+    monkeypatch.setattr(work, "render_image", fail)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    printed = exitwave(
+        "generate", tmp_path / "recipe.yaml", tmp_path / "data", "--count", "1", "--workers", "1", code=1
+    )
+    assert "no images of 1 structure" in printed
+    assert "the lens fell out" in printed

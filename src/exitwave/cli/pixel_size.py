@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from exitwave.cli.console import console, error_console
+from exitwave.cli.console import console, error_console, progress_bars
 
 if TYPE_CHECKING:
-    from exitwave.imaging import Micrograph
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["command"]
 
+_ALIKE = 1.01  # stated sizes that are one magnification
+_SHOWN = 4
+
 
 def command(
-    files: list[Path] = typer.Argument(help="Micrographs and folders; those that state one pixel size count as one."),
+    files: list[Path] = typer.Argument(
+        help="Micrographs and folders; those that state one pixel size count together. Of a stack the first frame."
+    ),
     material: list[str] = typer.Option(..., "--material", "-m", help="What the particles are; may be given again."),
+    between: tuple[float, float] = typer.Option((0.05, 2.0), help="Smallest and largest pixel size, Å."),
 ) -> None:
     """Find the pixel size of micrographs from the lattice fringes of particles whose material is known."""
-    from exitwave.micrographs import find_micrographs, frames, lattice_pixel_sizes
+    from exitwave.core import Progress, counted
+    from exitwave.micrographs import find_micrographs, frames
     from exitwave.micrographs.calibration.spacings import checked_crystals
-    from exitwave.micrographs.tiles import usable
+    from exitwave.micrographs.pixel_size import sizes_from_peaks
+    from exitwave.micrographs.tiles import tile_peaks
 
-    checked_crystals(material)
-    groups: dict[float | None, list[Micrograph]] = {}
+    for name in checked_crystals(material):
+        sizes_from_peaks([], name, between=between)  # refuses what is impossible before all files are read
+    groups: dict[float | None, list[NDArray[np.float64]]] = {}
     failures = {}
-    for file in find_micrographs(files):
-        try:
-            image = usable(next(iter(frames(file, most=1))))
-        except Exception as error:  # whatever one file does, the others have their part
-            failures[str(file)] = str(error) or type(error).__name__
-        else:
-            groups.setdefault(image.pixel_size, []).append(image)
-    for stated, images in groups.items():
-        says = "no pixel size" if stated is None else f"{stated:.4g} Å"
-        console.print(f"{len(images)} image{'s' * (len(images) > 1)} with {says} stated", markup=False)
+    began = time.monotonic()
+    with progress_bars() as report:
+        chosen = find_micrographs(files)
+        for done, file in enumerate(chosen):
+            try:
+                image = next(iter(frames(file, most=1)))
+                peaks = tile_peaks(image)
+            except Exception as error:  # whatever one file does, the others have their part
+                failures[str(file)] = str(error) or type(error).__name__
+            else:
+                groups.setdefault(_group(image.pixel_size, groups), []).append(peaks)
+            report(Progress("micrographs", done + 1, len(chosen), time.monotonic() - began))
+    for stated, found in groups.items():
+        says = "no pixel size" if stated is None else f"{stated:.5g} Å"
+        number = sum(len(peaks) for peaks in found)
+        console.print(f"{counted(len(found), 'image')} with {says} stated: {counted(number, 'lattice peak')}")
         for name in material:
-            table = lattice_pixel_sizes(images, name).head(4)
-            if table.empty:
-                console.print(f"  {name}: no lattice fringes stand out of the noise")
-            for row in table.to_dict("records"):
-                off = "" if stated is None else f" ({row['pixel_size'] / stated - 1:+.1%})"
+            rows = sizes_from_peaks(found, name, between=between).head(_SHOWN).to_dict("records")
+            if number and not rows:
+                console.print(f"  {name}: its planes fit at no size from {between[0]:g} to {between[1]:g} Å")
+            for row in rows:
+                size = row["pixel_size_angstrom"]
+                off = "" if stated is None else f" ({size / stated - 1:+.1%})"
                 console.print(
-                    f"  {name}: {row['pixel_size']:.4f} ± {row['error']:.4f} Å{off}, probability "
-                    f"{row['probability']:.2f}; peaks of {row['planes']}, of {row['peaks']} in all",
+                    f"  {name}: {size:.4f} ± {row['error_angstrom']:.4f} Å{off}, probability "
+                    f"{row['probability']:.2f}; {row['explained']} peaks: {row['planes']}",
                     markup=False,
                     soft_wrap=True,
                 )
@@ -53,3 +71,10 @@ def command(
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _group(stated: float | None, groups: dict[float | None, list[NDArray[np.float64]]]) -> float | None:
+    """Return the stated size that an image belongs to: one that is there, if it is nearly the same."""
+    if stated is None:
+        return None
+    return next((one for one in groups if one and 1 / _ALIKE < stated / one < _ALIKE), stated)

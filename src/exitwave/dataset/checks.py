@@ -167,6 +167,8 @@ def image_records(data: Dataset) -> list[dict[str, Any]]:
 
 def saturated(data: Dataset) -> int:
     """Return how many images of a data set reach the camera's greatest count."""
+    if not len(data):
+        return 0
     limit = np.minimum(_column(data, "detector_saturation", 65535.0), 65535.0)
     return int((data.column("image_max") >= limit).sum())
 

@@ -15,13 +15,13 @@ from scipy.special import gammaln
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.lattice import plane_weights
-from exitwave.micrographs.tiles import HIGHEST, LOWEST, SMALLEST, tile_peaks
+from exitwave.micrographs.tiles import HIGHEST, SMALLEST, tile_peaks
 from exitwave.structure.materials import Material
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["lattice_pixel_sizes", "narrow_fringes"]
+__all__ = ["lattice_pixel_sizes", "narrow_fringes", "sizes_from_peaks"]
 
 _Array = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ _FEW = 4  # peaks that may be chance's
 _COMMON = 0.01  # relative error that peaks share: those of one crystal in several tiles, or of one size
 _BLUR = 0.12  # scatter in widths of a tile's frequencies
 _STEP = 0.002  # of the logarithm of the pixel size
-_STRAY_DENSITY = -math.log(math.log(HIGHEST / LOWEST))  # logarithm; anywhere among the frequencies looked at
+_SEEN = 3.0  # Å; where planes as wide as this cannot be seen, that none is tells nothing
 
 
 def lattice_pixel_sizes(
@@ -63,25 +63,28 @@ def lattice_pixel_sizes(
     crystal
         What the particles are: a material's name or a :class:`~exitwave.structure.Material`.
     between
-        Smallest and largest pixel size, Å.
+        Smallest and largest pixel size, Å. The probability is that among these.
 
     Returns
     -------
     table
-        ``pixel_size`` and its standard ``error`` (Å), ``probability``, ``planes`` as in ``111 (4), 200 (2)`` with
-        how many peaks each explains, and ``peaks``, the number of all. Sizes below 1 % are left out; without peaks
-        there are none. The probability holds if the crystal is the right one: others of the same lattice fit as
-        well at another size.
+        ``pixel_size_angstrom`` and its standard error ``error_angstrom``, ``probability``, ``planes`` as in
+        ``111 (4), 200 (2)`` with how many peaks each explains, ``explained``, all that planes explain, and ``peaks``,
+        the number of all. Sizes below 1 % are left out, and without peaks there are none. The probability holds if
+        the crystal is the right one: others fit as well at other sizes, as fringes in all orientations hardly tell
+        gold from platinum, silicon or iron.
 
     Raises
     ------
     MicrographError
-        If an image is smaller than 128 px or ``between`` is impossible.
+        If an image is smaller than 128 px or half of it is missing, or ``between`` is impossible.
+    StructureError
+        If the material is unknown or no crystal.
 
     Source
     ------
-    Bayes' rule with a Dirichlet-multinomial for how often each plane is seen; noise of a power spectrum is
-    exponentially distributed.
+    Bayes' rule, with a Dirichlet-multinomial for how often each plane is seen, every peak given to its likeliest
+    plane; noise of a power spectrum is exponentially distributed.
 
     Examples
     --------
@@ -90,27 +93,39 @@ def lattice_pixel_sizes(
     >>> fringes = np.cos(2 * np.pi * x * 0.3 / 2.355) + np.cos(2 * np.pi * (x * 0.3 + y) * 0.3 / 2.039 / 1.044)
     >>> counts = np.random.default_rng(0).poisson(50 * (1 + 0.1 * fringes))
     >>> best = lattice_pixel_sizes(Micrograph(counts, None), "Au").iloc[0]
-    >>> round(float(best["pixel_size"]), 2), best["planes"]
+    >>> round(float(best["pixel_size_angstrom"]), 2), best["planes"]
     (0.3, '111 (1), 200 (1)')
+    """
+    several = [micrographs] if isinstance(micrographs, Micrograph) else list(micrographs)
+    return sizes_from_peaks([tile_peaks(micrograph) for micrograph in several], crystal, between=between)
+
+
+def sizes_from_peaks(
+    peaks: Sequence[NDArray[np.float64]], crystal: str | Material, *, between: tuple[float, float] = (0.05, 2.0)
+) -> pd.DataFrame:
+    """Return what :func:`lattice_pixel_sizes` does, from the peaks of images (``tile_peaks``).
+
+    Examples
+    --------
+    >>> sizes_from_peaks([np.array([[0.128, 0.008, 0.02], [0.147, 0.008, 0.02]])], "Au")["planes"][0]
+    '111 (1), 200 (1)'
     """
     import pandas as pd
 
     low, high = between
     if not 0 < low < high < math.inf:
         raise MicrographError(f"between is {between}; it is two pixel sizes in Å, the smaller first, as in (0.1, 1).")
-    several = [micrographs] if isinstance(micrographs, Micrograph) else list(micrographs)
-    peaks = np.concatenate([np.empty((0, 2)), *(tile_peaks(micrograph) for micrograph in several)])
-    columns = ["pixel_size", "error", "probability", "planes", "peaks"]
-    if not len(peaks):
-        return pd.DataFrame(columns=columns)
-    frequencies, resolved = peaks.T
-    scatter = np.hypot(_STRAIN, _BLUR * resolved / frequencies)
     planes = plane_weights(crystal, 0.7)
+    found = np.concatenate([np.empty((0, 3)), *peaks])
+    columns = ["pixel_size_angstrom", "error_angstrom", "probability", "planes", "explained", "peaks"]
+    if not len(found):
+        return pd.DataFrame(columns=columns)
     sizes = np.exp(np.arange(math.log(low), math.log(high) + _STEP / 2, _STEP))
-    logs = np.array([_evidence(size, frequencies, scatter, planes)[0] for size in sizes])
-    chance = len(frequencies) * _STRAY_DENSITY + math.log(len(sizes))
-    share = np.exp(logs - max(logs.max(), chance))
-    share /= share.sum() + math.exp(chance - max(logs.max(), chance))
+    logs = np.array([_evidence(size, found, planes)[0] for size in sizes])
+    chance = float(_stray(found).sum()) + math.log(len(sizes))
+    most = max(float(logs.max()), chance)
+    share = np.exp(logs - most)
+    share /= share.sum() + math.exp(chance - most)
     rows = []
     for part in _hills(logs):
         weights, mine = share[part], np.log(sizes[part])
@@ -120,10 +135,12 @@ def lattice_pixel_sizes(
         middle = float((weights * mine).sum() / total)
         width = math.sqrt(float((weights * (mine - middle) ** 2).sum() / total) + _COMMON**2)
         size = math.exp(middle)
-        found = _evidence(size, frequencies, scatter, planes)[1]
-        counts = ((planes[index][0], int((found == index).sum())) for index in range(len(planes)))
+        nearest = _evidence(size, found, planes)[1]
+        if (nearest == len(planes)).all():
+            continue
+        counts = ((planes[index][0], int((nearest == index).sum())) for index in range(len(planes)))
         named = ", ".join(f"{plane} ({count})" for plane, count in counts if count)
-        rows.append((size, size * width, total, named, len(peaks)))
+        rows.append((size, size * width, total, named, int((nearest < len(planes)).sum()), len(found)))
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values("probability", ascending=False, ignore_index=True)
 
@@ -141,52 +158,57 @@ def narrow_fringes(micrograph: Micrograph) -> str:
     >>> angle = np.where(x < 256, 0.2, 0.9) + np.where(y < 256, 0.0, 1.5)  # four crystals
     >>> fringes = np.cos(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) * 0.17)
     >>> counts = np.random.default_rng(0).poisson(50 + 5 * fringes)
-    >>> narrow_fringes(Micrograph(counts, 0.4)), narrow_fringes(Micrograph(counts, 0.2))[:44]
-    ('', 'its 4 lattice fringes are narrower than 1.75')
+    >>> narrow_fringes(Micrograph(counts, 0.4)), narrow_fringes(Micrograph(counts, 0.2))[:45]
+    ('', '4 of its 4 lattice fringes are narrower than ')
     """
     pixel_size = micrograph.known_pixel_size()
     if min(micrograph.array.shape) < SMALLEST:
         return ""
-    spacings = pixel_size / tile_peaks(micrograph)[:, 0]
+    peaks = tile_peaks(micrograph)
+    spacings = pixel_size / peaks[:, 0]
     spacings = spacings[(spacings > _BETWEEN[0]) & (spacings < _BETWEEN[1])]
     narrow = int((spacings < _NARROW).sum())
-    if narrow < _FEW or narrow < 0.9 * len(spacings):
+    if narrow < _FEW or narrow < 0.9 * len(spacings) or pixel_size / peaks[0, 2] < _SEEN:
         return ""
     return (
-        f"its {len(spacings)} lattice fringes are narrower than {_NARROW} Å, as no crystal's all are: the pixel size "
-        f"of {pixel_size:.4g} Å may be wrong (exitwave pixel-size tells it)"
+        f"{narrow} of its {len(spacings)} lattice fringes are narrower than {_NARROW} Å, where crystals show wider "
+        f"ones: the pixel size of {pixel_size:.4g} Å may be wrong (exitwave pixel-size tells it)"
     )
 
 
 def _hills(logs: _Array) -> list[slice]:
-    """Return the parts of a curve about its maxima, each from one valley to the next."""
+    """Return the parts of a curve about its maxima, each from one valley to the next; those at its ends are none."""
     near = round(0.03 / _STEP)  # closer than 3 % two maxima are one
     tops = np.nonzero(maximum_filter(logs, 2 * near + 1) == logs)[0]
-    tops = tops[np.concatenate([[True], np.diff(tops) > near])] if len(tops) else tops
+    tops = tops[np.concatenate([[True], np.diff(tops) > near])]
     cuts = [int(a + np.argmin(logs[a:b])) for a, b in pairwise(tops)]
-    ends = [0, *cuts, len(logs)]
-    return [slice(a, b) for a, b in pairwise(ends)]
+    parts = [slice(a, b) for a, b in pairwise([0, *cuts, len(logs)])]
+    return [part for part, top in zip(parts, tops, strict=True) if 0 < top < len(logs) - 1]
 
 
-def _evidence(
-    size: float, frequencies: _Array, scatter: _Array, planes: list[tuple[str, float, float]]
-) -> tuple[float, NDArray[np.intp]]:
+def _stray(peaks: _Array) -> _Array:
+    """Return the logarithm of the density of peaks of no plane: anywhere among the frequencies looked at."""
+    return np.asarray(-np.log(np.log(HIGHEST / peaks[:, 2])))
+
+
+def _evidence(size: float, peaks: _Array, planes: list[tuple[str, float, float]]) -> tuple[float, NDArray[np.intp]]:
     """Return the logarithm of the probability of peaks at a pixel size, and the plane of each (one beyond: none)."""
+    frequencies, resolved, lowest = peaks.T
+    scatter = np.hypot(_STRAIN, _BLUR * resolved / frequencies)[:, None]
     lines = size / np.array([spacing for _, spacing, _ in planes])
-    seen = (lines > LOWEST) & (lines < HIGHEST)
+    seen = (lines > lowest.min()) & (lines < HIGHEST)
     weights = np.where(seen, [weight for *_, weight in planes], 0.0)
     if not seen.any():
-        return -math.inf, np.zeros(0, np.intp)
+        return -math.inf, np.full(len(peaks), len(planes))
     prior = np.append(_BELIEF * (1 - _STRAY) * weights / weights.sum(), _BELIEF * _STRAY)
+    # Student's t with three degrees of freedom: a few are far off
+    off = np.log(frequencies[:, None] / lines) / scatter
+    densities = -2 * np.log1p(off**2 / 3) - np.log(scatter * math.pi * math.sqrt(3) / 2)
+    densities = np.concatenate([densities, _stray(peaks)[:, None]], axis=1)
     with np.errstate(divide="ignore"):
-        off = np.log(frequencies[:, None] / lines) / scatter[:, None]
-        # Student's t with three degrees of freedom: a few are far off
-        densities = -2 * np.log1p(off**2 / 3) - np.log(scatter[:, None] * math.pi * math.sqrt(3) / 2)
-        stray = np.full((len(frequencies), 1), _STRAY_DENSITY)
-        densities = np.concatenate([densities, stray], axis=1)
         nearest = (densities + np.log(prior)).argmax(axis=1)
     counts = np.bincount(nearest, minlength=len(prior))
     used = prior > 0
-    shares = gammaln(_BELIEF) - gammaln(_BELIEF + len(frequencies))
+    shares = gammaln(_BELIEF) - gammaln(_BELIEF + len(peaks))
     shares += (gammaln(prior[used] + counts[used]) - gammaln(prior[used])).sum()
-    return float(densities[np.arange(len(frequencies)), nearest].sum() + shares), nearest
+    return float(densities[np.arange(len(peaks)), nearest].sum() + shares), nearest

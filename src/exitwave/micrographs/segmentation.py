@@ -200,7 +200,7 @@ def segment(
         minimum_area=minimum_area,
         neck=neck,
     )
-    unfamiliar = (*_unlike(network, prepared.array, pixel_size), *filter(None, [narrow_fringes(prepared)]))
+    unfamiliar = (*_unlike(network, prepared.array, pixel_size), *filter(None, [narrow_fringes(micrograph)]))
     return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
 
 

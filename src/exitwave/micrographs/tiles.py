@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2
-from scipy.ndimage import maximum_filter, median_filter
+from scipy.ndimage import correlate1d, maximum_filter, median_filter
+from scipy.signal import firwin
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.clean import fill_missing
 
-__all__ = ["HIGHEST", "LOWEST", "SMALLEST", "tile_peaks", "usable"]
+__all__ = ["HIGHEST", "SMALLEST", "tile_peaks", "usable"]
 
 _Array = NDArray[np.float64]
-_Peak = tuple[float, _Array, _Array, int]  # strength, frequency, place, pixels averaged
 
 _TILE = SMALLEST = 128  # px: some 3 nm at usual magnifications, so that one crystal fills a tile
-_MOST = 16  # tiles in a row
-_COARSEST = 8
+_MOST = 32  # tiles in a row and in a column: beyond 2000 px they overlap less, beyond 4000 not
 _SIZE = 2 * _TILE  # spectra are sampled twice as finely as tiles resolve
 _ROWS, _COLUMNS = np.fft.fftfreq(_SIZE), np.fft.rfftfreq(_SIZE)
-LOWEST, HIGHEST = 5 / _TILE / _COARSEST, 0.45  # cycles per pixel of the image that are looked at
+_FREQUENCY = np.hypot(_ROWS[:, None], _COLUMNS)
+_LOWEST, HIGHEST = 5 / _TILE, 0.45  # cycles per pixel that are looked at; of coarser levels, per pixel of these
+_HALF = (_FREQUENCY > _LOWEST) & (_FREQUENCY < HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
+_RING = np.round(_FREQUENCY * _TILE / 2).astype(int)
+_BLUR = firwin(15, 0.5)  # before every second pixel is taken: what would fold below a quarter of a cycle is gone
+_HIGHEST_COARSE = 0.25  # beyond, the level before has looked
 _FALSE_ALARMS = 0.01  # peaks expected in a micrograph without a crystal
+_MARGIN = 1.2  # as the background is not known exactly
+_STREAK = 2.0  # power along a line through the origin, over the background, that an edge makes and no crystal
+
+
+class _Peak(NamedTuple):
+    strength: float
+    frequency: _Array  # (y, x), cycles per pixel of the image
+    place: _Array  # (y, x) of the tile's centre, px
+    factor: int  # pixels per pixel of its level
 
 
 def usable(micrograph: Micrograph) -> Micrograph:
-    """Return the micrograph without missing pixels, if it is large enough to look for fringes.
+    """Return the micrograph, if it is large and whole enough to look for fringes.
 
     Raises
     ------
@@ -46,20 +62,24 @@ def usable(micrograph: Micrograph) -> Micrograph:
             f"{micrograph.name or 'the micrograph'} has {columns} × {rows} px; lattice fringes are looked for in "
             f"images of {_TILE} px or more."
         )
-    return fill_missing(micrograph)
+    fill_missing(micrograph)
+    return micrograph
 
 
 def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
-    r"""Return the peaks of lattice fringes in overlapping tiles of a micrograph.
+    r"""Return the peaks of lattice fringes in the tiles of a micrograph.
 
-    Tiles of 128 px, of the image and of its means over 2, 4 and 8 px, have power spectra whose noise is exponentially
-    distributed about what neighbouring frequencies and other tiles have; a peak is above 1.2 times what one image
-    in a hundred without a crystal reaches. Of one crystal's peaks in several tiles the strongest is kept.
+    Tiles of 128 px, of the image and of it 2, 4 and 8 times as coarse, overlap by half (of large images 32 in a row).
+    The noise of their power spectra is exponentially distributed about what neighbouring frequencies and other tiles
+    have; a peak is above 1.2 times what one image in a hundred without a crystal reaches. Left out are tiles with
+    missing pixels, and peaks on streaks through the origin, which edges of scale bars, letters and borders make. One
+    crystal's peaks in tiles that touch are one, the strongest.
 
     Returns
     -------
     peaks
-        (n, 2): the frequency, and how finely its tile resolves it, cycles per pixel.
+        (n, 3): the frequency, how finely its tile resolves it, and the lowest frequency that was looked at, cycles
+        per pixel.
 
     Raises
     ------
@@ -70,72 +90,121 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     --------
     >>> x = np.arange(256)
     >>> counts = np.random.default_rng(0).poisson(20 + 2 * np.cos(2 * np.pi * 0.12 * x), (256, 256))
-    >>> {round(float(frequency), 3) for frequency, _ in tile_peaks(Micrograph(counts, None))}
-    {0.12}
+    >>> tile_peaks(Micrograph(counts, None)).round(3).tolist()
+    [[0.12, 0.004, 0.02]]
     """
     array = usable(micrograph).array.astype(np.float64)
+    gaps = ~np.isfinite(array)
+    array = fill_missing(micrograph).array.astype(np.float64)
+    if array.std() <= 1e-6 * np.abs(array).max():
+        return np.empty((0, 3))  # a blank one, but for rounding
+    levels = [factor for factor in (1, 2, 4, 8) if min(array.shape) >= factor * _TILE]
     found: list[_Peak] = []
-    factor = 1
-    while min(array.shape) >= _TILE and factor <= _COARSEST:
-        found += [(s, f / factor, place * factor, factor) for s, f, place in _level(array)]
-        rows, columns = (n // 2 * 2 for n in array.shape)
-        array = array[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean(axis=(1, 3))
-        factor *= 2
-    kept: list[_Peak] = []
-    for peak in sorted(found, key=lambda one: -one[0]):
-        if not any(_same(peak, other) for other in kept):
-            kept.append(peak)
-    return np.array([(math.hypot(*f), 1 / _TILE / factor) for _, f, _, factor in kept]).reshape(-1, 2)
+    for factor in levels:
+        if factor > 1:
+            array = correlate1d(correlate1d(array, _BLUR, axis=0), _BLUR, axis=1)[::2, ::2]
+            gaps = np.asarray(maximum_filter(gaps, len(_BLUR))[::2, ::2])
+        half = _HALF if factor == 1 else _HALF & (_FREQUENCY < _HIGHEST_COARSE)
+        found += [
+            _Peak(strength, frequency / factor, place * factor, factor)
+            for strength, frequency, place in _level(array, gaps, half, _FALSE_ALARMS / len(levels))
+        ]
+    lowest = _LOWEST / levels[-1]
+    return np.array([(math.hypot(*p.frequency), 1 / _TILE / p.factor, lowest) for p in _apart(found)]).reshape(-1, 3)
 
 
-def _same(peak: _Peak, other: _Peak) -> bool:
-    """Return whether two peaks are of one crystal: near in frequency, and in tiles that touch."""
-    factor = max(peak[3], other[3])
-    apart = min(float(np.linalg.norm(peak[1] - other[1])), float(np.linalg.norm(peak[1] + other[1])))
-    return apart < 3 / _TILE / min(peak[3], other[3]) and bool((np.abs(peak[2] - other[2]) <= _TILE * factor).all())
+def _apart(peaks: list[_Peak]) -> list[_Peak]:
+    """Return one peak per crystal and plane: the strongest of those near in frequency, in tiles that touch."""
+    if not peaks:
+        return []
+    strengths, frequencies, places, factors = (np.array(column) for column in zip(*peaks, strict=True))
+    first, second = [], []
+    for index in range(len(peaks)):
+        other = slice(index + 1, None)
+        apart = np.minimum(
+            np.linalg.norm(frequencies[other] - frequencies[index], axis=1),
+            np.linalg.norm(frequencies[other] + frequencies[index], axis=1),
+        )
+        finer, coarser = np.minimum(factors[other], factors[index]), np.maximum(factors[other], factors[index])
+        touch = (np.abs(places[other] - places[index]) <= _TILE * coarser[:, None]).all(axis=1)
+        near = np.nonzero((apart < 3 / _TILE / finer) & touch)[0] + index + 1
+        first += [index] * len(near)
+        second += near.tolist()
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(peaks), len(peaks)))
+    groups = connected_components(links, directed=False)[1]
+    strongest = {int(groups[index]): index for index in np.argsort(strengths, kind="stable")}
+    return [peaks[index] for index in sorted(strongest.values())]
 
 
-def _level(array: _Array) -> list[tuple[float, _Array, _Array]]:
+def _level(
+    array: _Array, gaps: NDArray[np.bool_], half: NDArray[np.bool_], alarms: float
+) -> list[tuple[float, _Array, _Array]]:
     """Return the peaks of an image's tiles: strength, frequency (y, x) in cycles per pixel, tile's centre in px."""
-    places = [(y, x) for y in _starts(array.shape[0]) for x in _starts(array.shape[1])]
+    rings = _RING[half]
+    places = [
+        (y, x)
+        for y in _starts(array.shape[0])
+        for x in _starts(array.shape[1])
+        if not gaps[y : y + _TILE, x : x + _TILE].any()
+    ]
+    if not places:
+        return []
     line = np.hanning(_TILE + 2)[1:-1]
     window = np.outer(line, line)
+    scale = float(array.std())
     power = np.empty((len(places), _SIZE, _SIZE // 2 + 1), np.float32)
     for mine, (y, x) in zip(power, places, strict=True):
-        tile = array[y : y + _TILE, x : x + _TILE]
+        tile = array[y : y + _TILE, x : x + _TILE] / scale
         tile = (tile - (tile * window).sum() / window.sum()) * window
         mine[:] = np.abs(rfft2(tile.astype(np.float32), s=(_SIZE, _SIZE))) ** 2
-    frequency = np.hypot(_ROWS[:, None], _COLUMNS)
-    half = (frequency > LOWEST * _COARSEST) & (frequency < HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
     common = _background(power)
-    ring = np.round(frequency[half] * _TILE / 2).astype(int)
-    level = 1.2 * math.log(len(places) * half.sum() / 4 / _FALSE_ALARMS)
+    level = _MARGIN * math.log(len(places) * half.sum() / 4 / alarms)
     peaks = []
     for (y, x), mine in zip(places, power, strict=True):
-        inside = mine[half] / common[half]
+        relative = mine / common
+        inside = relative[half]
         if inside.max() < level:
             continue
-        for number in np.unique(ring[inside > level]):  # thicker film, or more light, in this tile
-            members = ring == number
+        # also where no peaks are looked for, as the slope of an edge's power ends nowhere
+        highest = maximum_filter(np.concatenate([_twin(relative, 4), relative], axis=1), 9, mode="wrap")[:, 4:]
+        for number in np.unique(rings[inside > level]):  # thicker film, or more light, in this tile
+            members = rings == number
             inside[members] /= max(1.0, float(np.median(inside[members])) / math.log(2))
         strength = np.zeros(common.shape)
         strength[half] = inside
-        widest = maximum_filter(np.concatenate([_twin(strength, 4), strength], axis=1), 9, mode="wrap")[:, 4:]
-        for row, column in np.argwhere((strength == widest) & (strength > level)):
-            place = np.array([y + _TILE / 2, x + _TILE / 2])
-            peaks.append((float(strength[row, column]), _centre(mine, row, column), place))
+        for row, column in np.argwhere((relative == highest) & (strength > level)):
+            if not _on_streak(relative, row, column):
+                place = np.array([y + _TILE / 2, x + _TILE / 2])
+                peaks.append((float(strength[row, column]), _centre(mine, row, column), place))
     return peaks
+
+
+def _on_streak(strength: _Array, row: int, column: int) -> bool:
+    """Return whether a line from the origin through a peak has power all along, not at the peak's orders alone."""
+    y, x = _ROWS[row], _COLUMNS[column]
+    peak = math.hypot(y, x)
+    along = np.arange(_LOWEST, HIGHEST, 1 / _SIZE)
+    orders = np.abs(along / peak - np.round(along / peak)) * peak
+    along = along[(orders > 3 / _TILE) | (along < peak / 2)]
+    rows, columns = (np.round(along * part / peak * _SIZE).astype(int) for part in (y, x))
+    return bool(len(along) > 8 and np.median(strength[rows % _SIZE, columns]) > _STREAK)
 
 
 def _background(power: NDArray[np.float32]) -> _Array:
     """Return what film and camera make: in all tiles alike, and wider than a crystal's peak.
 
-    At the tiles' own resolution, which is half of that of ``power``.
+    At the tiles' own resolution, which is half of that of ``power``: its mean over rings, times the median of what
+    is left about each frequency.
     """
     floor = 1e-9 * float(power.max()) + 1e-30  # so that an image without noise has no peaks among rounding errors
     logs = np.log(np.median(power[:, ::2, ::2], axis=0).astype(np.float64) + floor)
-    wide = np.pad(np.concatenate([_twin(logs, 3), logs], axis=1), ((3, 3), (0, 0)), mode="wrap")
-    smooth = np.exp(median_filter(wide, 7)[3:-3, 3:]) / math.log(2)
+    frequency = _FREQUENCY[::2, ::2]
+    ring = np.round(frequency * _TILE).astype(int)
+    means = np.array([np.median(logs[ring == number]) for number in range(int(ring.max()) + 1)])
+    slope = np.interp(frequency * _TILE, np.arange(len(means)), means)
+    rest = logs - slope
+    wide = np.pad(np.concatenate([_twin(rest, 3), rest], axis=1), ((3, 3), (0, 0)), mode="wrap")
+    smooth = np.exp(slope + median_filter(wide, 7)[3:-3, 3:]) / math.log(2)
     return np.asarray(smooth.repeat(2, axis=0).repeat(2, axis=1)[:, : power.shape[2]])
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lens", "fitted_rings", "measured_noise", "rings_table"]
 
+_NO_RINGS = "none stand out of film and noise"
 _LENS = ("defocus", "defocus_error", "astigmatism", "astigmatism_error", "azimuth")
 
 
@@ -67,7 +68,9 @@ def _quantile(value: Any, share: float) -> float:
 
 
 def fitted_rings(micrographs: Sequence[Micrograph], lens: Lens) -> dict[str, CTFFit | None]:
-    """Return what the Thon rings of every micrograph say, by its name; None where the field is too small to tell."""
+    """Return what the Thon rings of every micrograph say, by its name; None where the field is too small,
+    or its pixels too coarse, to tell.
+    """
     fits: dict[str, CTFFit | None] = {}
     for micrograph in micrographs:
         try:
@@ -88,7 +91,8 @@ def rings_table(fits: Mapping[str, CTFFit | None]) -> pd.DataFrame:
         seen = fit is not None and fit.visible
         numbers = {key: float(getattr(fit, key)) if seen else math.nan for key in _LENS}
         significance = math.nan if fit is None else fit.significance
-        why = "" if seen else "the field is too small to tell" if fit is None else "none stand out of film and noise"
+        missing = "the field is too small, or its pixels too coarse, to tell" if fit is None else _NO_RINGS
+        why = "" if seen else missing
         rows.append({"micrograph": name, "rings": seen, **numbers, "significance": significance, "why_not": why})
     return pd.DataFrame(rows)
 

@@ -14,8 +14,8 @@ from exitwave.core.errors import ExitwaveError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
-from exitwave.micrographs.pixel_size import lattice_pixel_sizes
-from exitwave.micrographs.tiles import SMALLEST
+from exitwave.micrographs.pixel_size import sizes_from_peaks
+from exitwave.micrographs.tiles import SMALLEST, tile_peaks
 from exitwave.structure.materials import material
 
 if TYPE_CHECKING:
@@ -183,12 +183,15 @@ def size_note(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> st
     if not large or max(sizes) > 1.01 * min(sizes):
         return ""
     several = [large[index] for index in sorted({round(i) for i in np.linspace(0, len(large) - 1, _ENOUGH)})]
+    peaks = [tile_peaks(micrograph) for micrograph in several]
     sure = []
     for name in materials:
-        rows = lattice_pixel_sizes(several, name).to_dict("records")
-        if any(abs(math.log(row["pixel_size"] / sizes[0])) < _STRETCHED for row in rows):
+        rows = sizes_from_peaks(peaks, name).to_dict("records")
+        if any(abs(math.log(row["pixel_size_angstrom"] / sizes[0])) < _STRETCHED for row in rows):
             return ""
-        sure += [f"{row['pixel_size']:.4g} Å if they are {name}" for row in rows[:1] if row["probability"] > _SURE]
+        sure += [
+            f"{row['pixel_size_angstrom']:.4g} Å if they are {name}" for row in rows[:1] if row["probability"] > _SURE
+        ]
     if not sure:
         return ""
     return (
