@@ -95,6 +95,21 @@ def test_scale_bars_letters_borders_and_gaps_have_no_fringes():
         [Micrograph(image, None) for image in images], "Au")["probability"])  # fmt: skip
 
 
+@pytest.mark.parametrize("order", [1, 3])
+def test_enlarged_pictures_have_no_fringes_where_they_end(order):
+    from scipy.ndimage import zoom
+
+    for seed in range(4):
+        small = coloured(0.15, 200, seed)
+        grey = np.clip(128 + 30 * zoom(small, 2.6, order=order), 0, 255).astype(np.uint8)
+        assert len(tile_peaks(Micrograph(grey, None))) == 0
+    # fringes themselves are found; their ghosts beyond the small picture's frequencies are not, where splines enlarge
+    large = zoom(crystals(0.4, size=256, seed=1).array, 2, order=3)
+    found = tile_peaks(Micrograph(large, None))[:, 0]
+    assert len(found) > 1
+    assert (found < 0.25).all()
+
+
 def test_one_crystal_is_one_peak_however_large():
     y, x = np.mgrid[:1024, :1024]
     for k in ((0.1, 0.03), (0.0, 0.12), (0.05, -0.2)):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from exitwave.core import StructureError
 from exitwave.structure import Crystal, material, materials
 from exitwave.structure.materials import atomic_number
 
@@ -103,3 +104,9 @@ def test_reflections_of_gold_and_cadmium_selenide():
     )
     assert material("Au").density == pytest.approx(19.29, abs=0.005)
     assert material("CdSe").density == pytest.approx(5.662, abs=0.001)
+
+
+@pytest.mark.parametrize("name", ["au", "AU", "cdse-ZINCBLENDE"])
+def test_a_name_in_other_letters_is_understood_in_the_hint(name):
+    with pytest.raises(StructureError, match=f"did you mean {'Au' if len(name) == 2 else 'CdSe-zincblende'}"):
+        material(name)

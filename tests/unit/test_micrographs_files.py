@@ -317,3 +317,12 @@ def test_a_tif_of_ours_goes_round(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.array, IMAGE)
     assert image.pixel_size == pytest.approx(0.123, rel=1e-6)
     assert read(write_tiff(IMAGE, tmp_path / "bare.tif", None)).pixel_size is None
+
+
+def test_stacks_that_are_marked_as_colours_are_told(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tifffile.imwrite(tmp_path / "three.tif", np.stack([IMAGE] * 3), photometric="rgb", planarconfig="separate")
+    with pytest.raises(MicrographError, match="greyscale stack"):
+        read(tmp_path / "three.tif")

@@ -525,3 +525,13 @@ def test_outlines_are_drawn_where_the_network_is_sure() -> None:
     assert np.unique(large.instances).tolist() == [0, 1]  # 25.5 and 12.6 nm²
     whole = segment(image, Soft(), clean=False, outline=0.5)
     assert np.bincount(whole.instances.ravel())[1] == pytest.approx(np.pi * 30.5**2, rel=0.02)
+
+
+def test_what_is_drawn_into_a_picture_is_told() -> None:
+    image = np.random.default_rng(0).poisson(60.0, (256, 256)).astype(np.float32)
+    plain = segment(Micrograph(image, 0.4), "general").unfamiliar
+    assert not any("grey value" in one for one in plain)
+    image[230:] = 0
+    image[240:246, 20:120] = 255
+    told = segment(Micrograph(image, 0.4), "general").unfamiliar
+    assert any("crop them" in one for one in told)

@@ -18,11 +18,13 @@ __all__ = ["command"]
 
 _ALIKE = 1.01  # stated sizes that are one magnification
 _SHOWN = 4
+_SURE = 0.95
 
 
 def command(
     files: list[Path] = typer.Argument(
-        help="Micrographs and folders; those that state one pixel size count together. Of a stack the first frame."
+        help="Micrographs and folders; those that state one pixel size, or none, count as of one magnification. Of a "
+        "stack the first frame."
     ),
     material: list[str] = typer.Option(..., "--material", "-m", help="What the particles are; may be given again."),
     between: tuple[float, float] = typer.Option((0.05, 2.0), help="Smallest and largest pixel size, Å."),
@@ -50,6 +52,7 @@ def command(
             else:
                 groups.setdefault(_group(image.pixel_size, groups), []).append(peaks)
             report(Progress("micrographs", done + 1, len(chosen), time.monotonic() - began))
+    best = None
     for stated, found in groups.items():
         says = "no pixel size" if stated is None else f"{stated:.5g} Å"
         number = sum(len(peaks) for peaks in found)
@@ -60,13 +63,22 @@ def command(
                 console.print(f"  {name}: its planes fit at no size from {between[0]:g} to {between[1]:g} Å")
             for row in rows:
                 size = row["pixel_size_angstrom"]
+                best = best if best and best[0] >= row["probability"] else (row["probability"], size, name)
                 off = "" if stated is None else f" ({size / stated - 1:+.1%})"
                 console.print(
                     f"  {name}: {size:.4f} ± {row['error_angstrom']:.4f} Å{off}, probability "
-                    f"{row['probability']:.2f}; {row['explained']} peaks: {row['planes']}",
+                    f"{row['probability']:.2f}; {counted(row['explained'], 'peak')}: {row['planes']}",
                     markup=False,
                     soft_wrap=True,
                 )
+    if best:
+        sure = "" if best[0] > _SURE else " Above 0.95 they are to be relied on; more images tell more."
+        console.print(
+            f"Probabilities hold if the particles are what --material says.{sure} To use {best[1]:.4f} Å, if they "
+            f"are {best[2]}: --pixel-size {best[1]:.4f}, or {best[1] / 10:.5f} as pixel_size_nm in an index.csv.",
+            markup=False,
+            soft_wrap=True,
+        )
     for path, reason in failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     if failures:

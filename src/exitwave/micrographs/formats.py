@@ -98,6 +98,11 @@ def quiet_readers() -> Iterator[None]:
 def damaged(path: Path, program: str, error: Exception) -> MicrographError:
     """Return the error for a file of a known kind whose content cannot be read."""
     reason = " ".join(str(error).split())[:120] or type(error).__name__
+    if "last dimension size of the array must be 3 or 4" in reason:  # of planes that are marked as colours
+        return MicrographError(
+            f"{path.name} holds 3 or 4 images marked as the colours of one, as some programs write short stacks; "
+            "save it as a greyscale stack (tifffile: photometric='minisblack'), or its images one by one."
+        )
     return MicrographError(
         f"{path.name} cannot be read as {program} ({reason}); it is truncated or damaged, so copy or export it again."
     )

@@ -17,6 +17,7 @@ from exitwave.core.words import counted
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.learning.parting import particles_of
 from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
+from exitwave.micrographs.overlays import drawn_over
 from exitwave.micrographs.pixel_size import narrow_fringes
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Segmentation:
         pixel to its particle's visible outline, Å), "depth" (to that of the particle whole, Å), "thickness" (Å),
         "spread" (where the networks of an ensemble disagree).
     unfamiliar
-        In what the micrograph lies outside of what the network learnt from, and of what crystals show at its pixel
-        size, one sentence each.
+        In what the micrograph lies outside of what the network learnt from, what is drawn into it, and whether
+        crystals show such fringes at its pixel size, one sentence each.
 
     Examples
     --------
@@ -200,7 +201,8 @@ def segment(
         minimum_area=minimum_area,
         neck=neck,
     )
-    unfamiliar = (*_unlike(network, prepared.array, pixel_size), *filter(None, [narrow_fringes(micrograph)]))
+    doubts = filter(None, [drawn_over(micrograph), narrow_fringes(micrograph)])
+    unfamiliar = (*_unlike(network, prepared.array, pixel_size), *doubts)
     return Segmentation(instances > 0, probability, instances, micrograph, maps, unfamiliar)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2
-from scipy.ndimage import correlate1d, maximum_filter, median_filter
+from scipy.ndimage import correlate1d, maximum_filter, median_filter, minimum_filter
 from scipy.signal import firwin
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -33,6 +33,8 @@ _BLUR = firwin(15, 0.5)  # before every second pixel is taken: what would fold b
 _HIGHEST_COARSE = 0.25  # beyond, the level before has looked
 _FALSE_ALARMS = 0.01  # peaks expected in a micrograph without a crystal
 _MARGIN = 1.2  # as the background is not known exactly
+_STEEP = math.log(4)  # fall of the background within four frequencies of a tile beyond which no peak is believed
+_EMPTY = 10**-3.5  # of the greatest background: less than noise leaves, so that interpolation made it
 _STREAK = 2.0  # power along a line through the origin, over the background, that an edge makes and no crystal
 
 
@@ -49,13 +51,15 @@ def usable(micrograph: Micrograph) -> Micrograph:
     Raises
     ------
     MicrographError
-        If it is smaller than 128 px, or half of it is missing.
+        If it is no :class:`~exitwave.Micrograph`, smaller than 128 px, or half of it is missing.
 
     Examples
     --------
     >>> usable(Micrograph(np.ones((128, 256)), None)).array.shape
     (128, 256)
     """
+    if not isinstance(micrograph, Micrograph):
+        raise MicrographError(f"{type(micrograph).__name__} is no Micrograph; exitwave.read gives that of a file.")
     if min(micrograph.array.shape) < _TILE:
         rows, columns = micrograph.array.shape
         raise MicrographError(
@@ -72,8 +76,8 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     Tiles of 128 px, of the image and of it 2, 4 and 8 times as coarse, overlap by half (of large images 32 in a row).
     The noise of their power spectra is exponentially distributed about what neighbouring frequencies and other tiles
     have; a peak is above 1.2 times what one image in a hundred without a crystal reaches. Left out are tiles with
-    missing pixels, and peaks on streaks through the origin, which edges of scale bars, letters and borders make. One
-    crystal's peaks in tiles that touch are one, the strongest.
+    missing pixels; frequencies where an enlarged picture ends, and beyond; and peaks on streaks through the origin,
+    which edges of scale bars, letters and borders make. One crystal's peaks in tiles that touch count as one.
 
     Returns
     -------
@@ -140,7 +144,6 @@ def _level(
     array: _Array, gaps: NDArray[np.bool_], half: NDArray[np.bool_], alarms: float
 ) -> list[tuple[float, _Array, _Array]]:
     """Return the peaks of an image's tiles: strength, frequency (y, x) in cycles per pixel, tile's centre in px."""
-    rings = _RING[half]
     places = [
         (y, x)
         for y in _starts(array.shape[0])
@@ -157,7 +160,9 @@ def _level(
         tile = array[y : y + _TILE, x : x + _TILE] / scale
         tile = (tile - (tile * window).sum() / window.sum()) * window
         mine[:] = np.abs(rfft2(tile.astype(np.float32), s=(_SIZE, _SIZE))) ** 2
-    common = _background(power)
+    common, steep = _background(power)
+    half = half & ~steep & (common > _EMPTY * common[half].max())
+    rings = _RING[half]
     level = _MARGIN * math.log(len(places) * half.sum() / 4 / alarms)
     peaks = []
     for (y, x), mine in zip(places, power, strict=True):
@@ -190,11 +195,11 @@ def _on_streak(strength: _Array, row: int, column: int) -> bool:
     return bool(len(along) > 8 and np.median(strength[rows % _SIZE, columns]) > _STREAK)
 
 
-def _background(power: NDArray[np.float32]) -> _Array:
-    """Return what film and camera make: in all tiles alike, and wider than a crystal's peak.
+def _background(power: NDArray[np.float32]) -> tuple[_Array, NDArray[np.bool_]]:
+    """Return what film and camera make, in all tiles alike and wider than a crystal's peak, and where it is steep.
 
     At the tiles' own resolution, which is half of that of ``power``: its mean over rings, times the median of what
-    is left about each frequency.
+    is left about each frequency. Where the spectrum of an enlarged picture ends, it falls too fast to be known.
     """
     floor = 1e-9 * float(power.max()) + 1e-30  # so that an image without noise has no peaks among rounding errors
     logs = np.log(np.median(power[:, ::2, ::2], axis=0).astype(np.float64) + floor)
@@ -204,8 +209,12 @@ def _background(power: NDArray[np.float32]) -> _Array:
     slope = np.interp(frequency * _TILE, np.arange(len(means)), means)
     rest = logs - slope
     wide = np.pad(np.concatenate([_twin(rest, 3), rest], axis=1), ((3, 3), (0, 0)), mode="wrap")
-    smooth = np.exp(slope + median_filter(wide, 7)[3:-3, 3:]) / math.log(2)
-    return np.asarray(smooth.repeat(2, axis=0).repeat(2, axis=1)[:, : power.shape[2]])
+    smooth = slope + median_filter(wide, 7)[3:-3, 3:]
+    around = np.pad(np.concatenate([_twin(smooth, 3), smooth], axis=1), ((3, 3), (0, 3)), mode="wrap")
+    around[:, -3:] = around[:, -6:-3]
+    steep = (maximum_filter(around, 5) - minimum_filter(around, 5))[3:-3, 3:-3] > _STEEP
+    fine = [np.asarray(a.repeat(2, axis=0).repeat(2, axis=1)[:, : power.shape[2]]) for a in (smooth, steep)]
+    return np.exp(fine[0]) / math.log(2), fine[1]
 
 
 def _twin(half: _Array, columns: int) -> _Array:

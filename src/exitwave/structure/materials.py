@@ -257,7 +257,8 @@ def material(name: str | Material) -> Material:
 @cache
 def _from_table(name: str) -> Material:
     if name not in TABLE:
-        near = get_close_matches(str(name), TABLE, n=1, cutoff=0.5)
+        same = [known for known in TABLE if known.casefold() == str(name).casefold()]
+        near = same or get_close_matches(str(name), TABLE, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
         raise StructureError(
             f"material is {name!r}; {hint}known crystals are {', '.join(TABLE)}, and Crystal.from_cif reads others."
