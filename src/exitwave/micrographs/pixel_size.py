@@ -150,7 +150,7 @@ def narrow_fringes(micrograph: Micrograph) -> str:
     """Return what a micrograph says against its pixel size whatever its crystals are, or nothing.
 
     That is where five or more lattice peaks of its tiles are narrower than 1.75 Å, and nine tenths of all are:
-    crystals that show such planes show wider ones, too. So said 7 of 2240 images simulated by the
+    crystals that show such planes show wider ones, too. So said 9 of 2240 images simulated by the
     reference recipes.
 
     Examples
