@@ -95,6 +95,38 @@ def test_scale_bars_letters_borders_and_gaps_have_no_fringes():
         [Micrograph(image, None) for image in images], "Au")["probability"])  # fmt: skip
 
 
+def test_random_bars_have_no_fringes():
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        image = rng.poisson(40.0, (512, 512)).astype(np.float32)
+        for _ in range(rng.integers(1, 5)):
+            height, width = rng.integers(2, 14), rng.integers(20, 200)
+            top, left = rng.integers(0, 500 - height), rng.integers(0, 510 - width)
+            image[top : top + height, left : left + width] = rng.choice([0, 255])
+        found.append(len(tile_peaks(Micrograph(image, None))))
+    assert sum(found) <= 9, found  # 6 as measured: slanted orders of two bars together
+
+
+@pytest.mark.parametrize("sigma", [2, 5, 10])
+def test_blurred_pictures_have_no_fringes_and_are_segmented(sigma):
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(np.random.default_rng(1).poisson(40.0, (320, 320)).astype(float), sigma)
+    y, x = np.mgrid[-1:1:320j, -1:1:320j]
+    for image in (noise, np.hypot(y, x), np.exp(-4 * (y**2 + x**2))):
+        assert not len(tile_peaks(Micrograph(image, 0.4)))
+    assert xw.segment(Micrograph(noise, 0.4), "general").probability.shape == noise.shape
+
+
+@pytest.mark.parametrize("light", [0.0, 0.5])
+def test_many_crystals_are_many_peaks(light):
+    for seed in range(2):
+        image = crystals(0.2, size=1024, seed=seed, row=8).array
+        lit = image * np.linspace(1 - light, 1 + light, 1024)
+        assert 50 <= len(tile_peaks(Micrograph(lit, None))) <= 68  # of 64, some of which are alike by chance
+
+
 @pytest.mark.parametrize("order", [1, 3])
 def test_enlarged_pictures_have_no_fringes_where_they_end(order):
     from scipy.ndimage import zoom

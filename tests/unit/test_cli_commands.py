@@ -14,6 +14,7 @@ import yaml
 
 from exitwave.cli.app import main
 from exitwave.learning import Network
+from exitwave.micrographs import example_files
 
 RECIPE = """
 seed: 3
@@ -303,7 +304,12 @@ def test_pixel_sizes_from_fringes(tmp_path):
         first = next(line for line in part.splitlines() if "Au:" in line)
         assert float(first.split()[1]) == pytest.approx(0.3, rel=0.01)
         assert "2 peaks: 111 (1), 200 (1)" in first
+        advised = [size for size in part.split("--pixel-size ")[1:] if "if they are Au" in size]
+        sure = float(first.split("probability ")[1].split(";")[0]) > 0.5
+        assert [float(size.split()[0]) for size in advised] == [pytest.approx(0.3, rel=0.01)] * sure
     assert "%), probability" in stated
+    several = ["pixel-size", *example_files(), "-m", "Au", "-m", "Pd"]
+    assert "--pixel-size 0.5" in exitwave(*several).split(" if they are Au, --pixel-size 0.5")[0]
     assert "small.tif: small has 64 × 64 px" in printed
     assert "its planes fit at no size" in exitwave(
         "pixel-size", tmp_path / "one.tif", "-m", "Au", "--between", "1.5", "1.6"
@@ -313,7 +319,7 @@ def test_pixel_sizes_from_fringes(tmp_path):
 
 
 def test_generate_says_where_the_camera_is_full(tmp_path):
-    for saturation, told in ((20, True), (60000, False)):
+    for saturation, told in ((20, True), (20.7, True), (60000, False)):
         recipe = yaml.safe_load(RECIPE)
         recipe["images"]["detector"] = {"saturation": saturation}
         (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))

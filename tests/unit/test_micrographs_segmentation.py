@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, median_filter
 
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
@@ -30,6 +30,7 @@ from exitwave.micrographs import (
     write_table,
 )
 from exitwave.micrographs.instances import without_specks
+from exitwave.micrographs.overlays import drawn_over
 from exitwave.micrographs.particles import feret
 
 HRTEM = Path(__file__).parents[2].parent / "shared" / "real-micrographs" / "hrtem"
@@ -535,3 +536,15 @@ def test_what_is_drawn_into_a_picture_is_told() -> None:
     image[240:246, 20:120] = 255
     told = segment(Micrograph(image, 0.4), "general").unfamiliar
     assert any("crop them" in one for one in told)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.5, 3.0])
+def test_few_electrons_are_not_drawn_into_a_picture(rate: float) -> None:
+    y, x = np.mgrid[:512, :512]
+    rates = rate * np.where(np.hypot(y - 256, x - 200) < 130, 0.4, 1.0)
+    counts = np.random.default_rng(1).poisson(rates).astype(np.float32)
+    assert not drawn_over(Micrograph(counts, 0.4))
+    assert not drawn_over(Micrograph(median_filter(counts, 3), 0.4))
+    counts[470:484, 300:460] = 255
+    if rate >= 0.5:  # below, most of the picture is of one grey value
+        assert "0.36 %" in drawn_over(Micrograph(counts, 0.4))

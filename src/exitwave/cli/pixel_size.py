@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 _ALIKE = 1.01  # stated sizes that are one magnification
 _SHOWN = 4
-_SURE = 0.95
+_LIKELY, _SURE = 0.5, 0.95
 
 
 def command(
@@ -52,8 +52,8 @@ def command(
             else:
                 groups.setdefault(_group(image.pixel_size, groups), []).append(peaks)
             report(Progress("micrographs", done + 1, len(chosen), time.monotonic() - began))
-    best = None
     for stated, found in groups.items():
+        likely: dict[str, tuple[float, float]] = {}
         says = "no pixel size" if stated is None else f"{stated:.5g} Å"
         number = sum(len(peaks) for peaks in found)
         console.print(f"{counted(len(found), 'image')} with {says} stated: {counted(number, 'lattice peak')}")
@@ -63,7 +63,8 @@ def command(
                 console.print(f"  {name}: its planes fit at no size from {between[0]:g} to {between[1]:g} Å")
             for row in rows:
                 size = row["pixel_size_angstrom"]
-                best = best if best and best[0] >= row["probability"] else (row["probability"], size, name)
+                if row["probability"] > _LIKELY:
+                    likely[name] = (size, row["probability"])
                 off = "" if stated is None else f" ({size / stated - 1:+.1%})"
                 console.print(
                     f"  {name}: {size:.4f} ± {row['error_angstrom']:.4f} Å{off}, probability "
@@ -71,14 +72,18 @@ def command(
                     markup=False,
                     soft_wrap=True,
                 )
-    if best:
-        sure = "" if best[0] > _SURE else " Above 0.95 they are to be relied on; more images tell more."
-        console.print(
-            f"Probabilities hold if the particles are what --material says.{sure} To use {best[1]:.4f} Å, if they "
-            f"are {best[2]}: --pixel-size {best[1]:.4f}, or {best[1] / 10:.5f} as pixel_size_nm in an index.csv.",
-            markup=False,
-            soft_wrap=True,
-        )
+        if likely:
+            sure = all(probability > _SURE for _, probability in likely.values())
+            advice = "" if sure else " Above 0.95 they are to be relied on; more images tell more."
+            to_use = ", ".join(f"--pixel-size {size:.4f} if they are {name}" for name, (size, _) in likely.items())
+            console.print(
+                f"  Probabilities hold if the particles are what --material says.{advice} To use what was found: "
+                f"{to_use}; in an index.csv a tenth of it as pixel_size_nm.",
+                markup=False,
+                soft_wrap=True,
+            )
+        elif number:
+            console.print("  No size is likelier than all others together; more images tell more.")
     for path, reason in failures.items():
         error_console.print(f"{path}: {reason}", markup=False, soft_wrap=True)
     if failures:

@@ -169,7 +169,7 @@ def saturated(data: Dataset) -> int:
     """Return how many images of a data set reach the camera's greatest count."""
     if not len(data):
         return 0
-    limit = np.minimum(_column(data, "detector_saturation", 65535.0), 65535.0)
+    limit = np.fmin(np.floor(_column(data, "detector_saturation", 65535.0)), 65535.0)  # counts are whole
     return int((data.column("image_max") >= limit).sum())
 
 

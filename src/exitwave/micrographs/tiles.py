@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2
-from scipy.ndimage import correlate1d, maximum_filter, median_filter, minimum_filter
+from scipy.ndimage import correlate1d, maximum_filter, median, median_filter, minimum_filter
 from scipy.signal import firwin
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -26,7 +26,7 @@ _MOST = 32  # tiles in a row and in a column: beyond 2000 px they overlap less, 
 _SIZE = 2 * _TILE  # spectra are sampled twice as finely as tiles resolve
 _ROWS, _COLUMNS = np.fft.fftfreq(_SIZE), np.fft.rfftfreq(_SIZE)
 _FREQUENCY = np.hypot(_ROWS[:, None], _COLUMNS)
-_LOWEST, HIGHEST = 5 / _TILE, 0.45  # cycles per pixel that are looked at; of coarser levels, per pixel of these
+_LOWEST, HIGHEST = 7 / _TILE, 0.45  # cycles per pixel that are looked at; of coarser levels, per pixel of these
 _HALF = (_FREQUENCY > _LOWEST) & (_FREQUENCY < HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
 _RING = np.round(_FREQUENCY * _TILE / 2).astype(int)
 _BLUR = firwin(15, 0.5)  # before every second pixel is taken: what would fold below a quarter of a cycle is gone
@@ -36,6 +36,9 @@ _MARGIN = 1.2  # as the background is not known exactly
 _STEEP = math.log(4)  # fall of the background within four frequencies of a tile beyond which no peak is believed
 _EMPTY = 10**-3.5  # of the greatest background: less than noise leaves, so that interpolation made it
 _STREAK = 2.0  # power along a line through the origin, over the background, that an edge makes and no crystal
+_BRIGHT = 4.0  # power of a tile over that of others that film and light may make
+_SAME = 0.75 / _TILE  # frequencies of one crystal's peak differ by no more from tile to tile
+_NEAR, _SIDE = 1.5 / _TILE, 3 / _TILE  # how far a peak hides others, and others a twentieth as strong: its own sides
 
 
 class _Peak(NamedTuple):
@@ -77,13 +80,13 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     The noise of their power spectra is exponentially distributed about what neighbouring frequencies and other tiles
     have; a peak is above 1.2 times what one image in a hundred without a crystal reaches. Left out are tiles with
     missing pixels; frequencies where an enlarged picture ends, and beyond; and peaks on streaks through the origin,
-    which edges of scale bars, letters and borders make. One crystal's peaks in tiles that touch count as one.
+    which edges of scale bars, letters and borders make. Peaks of one frequency in tiles that touch count as one.
 
     Returns
     -------
     peaks
-        (n, 3): the frequency, how finely its tile resolves it, and the lowest frequency that was looked at, cycles
-        per pixel.
+        (n, 3): the frequency, how finely its tile resolves it, and the lowest frequency that was looked at in this
+        micrograph, cycles per pixel.
 
     Raises
     ------
@@ -95,55 +98,81 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     >>> x = np.arange(256)
     >>> counts = np.random.default_rng(0).poisson(20 + 2 * np.cos(2 * np.pi * 0.12 * x), (256, 256))
     >>> tile_peaks(Micrograph(counts, None)).round(3).tolist()
-    [[0.12, 0.004, 0.02]]
+    [[0.12, 0.004, 0.027]]
     """
-    array = usable(micrograph).array.astype(np.float64)
-    gaps = ~np.isfinite(array)
+    gaps = ~np.isfinite(usable(micrograph).array)
     array = fill_missing(micrograph).array.astype(np.float64)
     if array.std() <= 1e-6 * np.abs(array).max():
         return np.empty((0, 3))  # a blank one, but for rounding
     levels = [factor for factor in (1, 2, 4, 8) if min(array.shape) >= factor * _TILE]
     found: list[_Peak] = []
+    lowest = HIGHEST
     for factor in levels:
         if factor > 1:
-            array = correlate1d(correlate1d(array, _BLUR, axis=0), _BLUR, axis=1)[::2, ::2]
+            array = correlate1d(correlate1d(array, _BLUR, axis=0), _BLUR, axis=1)[::2, ::2].copy()
             gaps = np.asarray(maximum_filter(gaps, len(_BLUR))[::2, ::2])
         half = _HALF if factor == 1 else _HALF & (_FREQUENCY < _HIGHEST_COARSE)
-        found += [
-            _Peak(strength, frequency / factor, place * factor, factor)
-            for strength, frequency, place in _level(array, gaps, half, _FALSE_ALARMS / len(levels))
-        ]
-    lowest = _LOWEST / levels[-1]
+        looked, peaks = _level(array, gaps, half, _FALSE_ALARMS / len(levels))
+        lowest = min(lowest, looked / factor)
+        found += [_Peak(peak.strength, peak.frequency / factor, peak.place * factor, factor) for peak in peaks]
     return np.array([(math.hypot(*p.frequency), 1 / _TILE / p.factor, lowest) for p in _apart(found)]).reshape(-1, 3)
 
 
 def _apart(peaks: list[_Peak]) -> list[_Peak]:
-    """Return one peak per crystal and plane: the strongest of those near in frequency, in tiles that touch."""
+    """Return one peak per crystal and plane: the strongest of those of one frequency in tiles that touch.
+
+    A crystal may reach over many tiles, all of one frequency; peaks that are merely near hide behind the strongest,
+    but hide none themselves, so that neighbours of many orientations do not become one.
+    """
     if not peaks:
         return []
-    strengths, frequencies, places, factors = (np.array(column) for column in zip(*peaks, strict=True))
+    columns = zip(*peaks, strict=True)
+    strengths, frequencies, places, factors = (np.array(column) for column in columns)
+    groups = _groups(frequencies, places, factors)
+    kept: list[int] = []
+    shown = np.zeros(len(peaks), bool)  # peaks of the groups that are kept
+    for index in np.argsort(-strengths, kind="stable"):
+        mine = groups == groups[index]
+        if shown[index] or strengths[mine].max() > strengths[index]:
+            continue
+        apart, touch = _relation(index, shown, frequencies, places, factors)
+        weak = strengths[index] < strengths[shown] / 20
+        if not ((apart < np.where(weak, _SIDE, _NEAR)) & touch).any():
+            kept.append(int(index))
+            shown |= mine
+    return [peaks[index] for index in sorted(kept)]
+
+
+def _groups(frequencies: _Array, places: _Array, factors: NDArray[np.int_]) -> NDArray[np.int_]:
+    """Return the number of the group that each peak belongs to: those of one frequency, from tile to tile."""
     first, second = [], []
-    for index in range(len(peaks)):
-        other = slice(index + 1, None)
-        apart = np.minimum(
-            np.linalg.norm(frequencies[other] - frequencies[index], axis=1),
-            np.linalg.norm(frequencies[other] + frequencies[index], axis=1),
-        )
-        finer, coarser = np.minimum(factors[other], factors[index]), np.maximum(factors[other], factors[index])
-        touch = (np.abs(places[other] - places[index]) <= _TILE * coarser[:, None]).all(axis=1)
-        near = np.nonzero((apart < 3 / _TILE / finer) & touch)[0] + index + 1
-        first += [index] * len(near)
-        second += near.tolist()
-    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(peaks), len(peaks)))
-    groups = connected_components(links, directed=False)[1]
-    strongest = {int(groups[index]): index for index in np.argsort(strengths, kind="stable")}
-    return [peaks[index] for index in sorted(strongest.values())]
+    for index in range(len(factors)):
+        later = np.arange(len(factors)) > index
+        apart, touch = _relation(index, later, frequencies, places, factors)
+        same = np.nonzero(later)[0][(apart < _SAME) & touch]
+        first += [index] * len(same)
+        second += same.tolist()
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(factors), len(factors)))
+    return np.asarray(connected_components(links, directed=False)[1])
+
+
+def _relation(
+    index: int, others: NDArray[np.bool_], frequencies: _Array, places: _Array, factors: NDArray[np.int_]
+) -> tuple[_Array, NDArray[np.bool_]]:
+    """Return how far others' frequencies are from a peak's, per pixel of the finer tile, and whether tiles touch."""
+    mine = frequencies[index]
+    apart = np.minimum(
+        np.linalg.norm(frequencies[others] - mine, axis=1), np.linalg.norm(frequencies[others] + mine, axis=1)
+    )
+    finer, coarser = np.minimum(factors[others], factors[index]), np.maximum(factors[others], factors[index])
+    touch = (np.abs(places[others] - places[index]) <= _TILE * coarser[:, None]).all(axis=1)
+    return apart * finer, touch
 
 
 def _level(
     array: _Array, gaps: NDArray[np.bool_], half: NDArray[np.bool_], alarms: float
-) -> list[tuple[float, _Array, _Array]]:
-    """Return the peaks of an image's tiles: strength, frequency (y, x) in cycles per pixel, tile's centre in px."""
+) -> tuple[float, list[_Peak]]:
+    """Return the lowest frequency that is looked at in an image's tiles, and their peaks, both in its own pixels."""
     places = [
         (y, x)
         for y in _starts(array.shape[0])
@@ -151,7 +180,7 @@ def _level(
         if not gaps[y : y + _TILE, x : x + _TILE].any()
     ]
     if not places:
-        return []
+        return HIGHEST, []
     line = np.hanning(_TILE + 2)[1:-1]
     window = np.outer(line, line)
     scale = float(array.std())
@@ -161,27 +190,29 @@ def _level(
         tile = (tile - (tile * window).sum() / window.sum()) * window
         mine[:] = np.abs(rfft2(tile.astype(np.float32), s=(_SIZE, _SIZE))) ** 2
     common, steep = _background(power)
-    half = half & ~steep & (common > _EMPTY * common[half].max())
-    rings = _RING[half]
+    half = half & ~steep
+    if half.any():
+        half &= common > _EMPTY * common[half].max()
+    if not half.any():
+        return HIGHEST, []  # a picture that was blurred until no frequency is left
     level = _MARGIN * math.log(len(places) * half.sum() / 4 / alarms)
     peaks = []
     for (y, x), mine in zip(places, power, strict=True):
         relative = mine / common
-        inside = relative[half]
-        if inside.max() < level:
+        if relative[half].max() < level:
             continue
+        # thicker film, or more light, in this tile; what makes it brighter than they do is drawn into it
+        medians = np.array(median(relative, _RING, np.arange(_RING.max() + 1)))
+        brighter = np.maximum(1.0, medians / math.log(2))[_RING]
+        strength = relative / brighter
+        relative /= np.minimum(brighter, _BRIGHT)
         # also where no peaks are looked for, as the slope of an edge's power ends nowhere
         highest = maximum_filter(np.concatenate([_twin(relative, 4), relative], axis=1), 9, mode="wrap")[:, 4:]
-        for number in np.unique(rings[inside > level]):  # thicker film, or more light, in this tile
-            members = rings == number
-            inside[members] /= max(1.0, float(np.median(inside[members])) / math.log(2))
-        strength = np.zeros(common.shape)
-        strength[half] = inside
-        for row, column in np.argwhere((relative == highest) & (strength > level)):
+        for row, column in np.argwhere((relative == highest) & (strength > level) & half):
             if not _on_streak(relative, row, column):
                 place = np.array([y + _TILE / 2, x + _TILE / 2])
-                peaks.append((float(strength[row, column]), _centre(mine, row, column), place))
-    return peaks
+                peaks.append(_Peak(float(strength[row, column]), _centre(mine, row, column), place, 1))
+    return float(_FREQUENCY[half].min()), peaks
 
 
 def _on_streak(strength: _Array, row: int, column: int) -> bool:
@@ -192,7 +223,7 @@ def _on_streak(strength: _Array, row: int, column: int) -> bool:
     orders = np.abs(along / peak - np.round(along / peak)) * peak
     along = along[(orders > 3 / _TILE) | (along < peak / 2)]
     rows, columns = (np.round(along * part / peak * _SIZE).astype(int) for part in (y, x))
-    return bool(len(along) > 8 and np.median(strength[rows % _SIZE, columns]) > _STREAK)
+    return bool(np.median(strength[rows % _SIZE, columns]) > _STREAK)
 
 
 def _background(power: NDArray[np.float32]) -> tuple[_Array, NDArray[np.bool_]]:
@@ -210,11 +241,18 @@ def _background(power: NDArray[np.float32]) -> tuple[_Array, NDArray[np.bool_]]:
     rest = logs - slope
     wide = np.pad(np.concatenate([_twin(rest, 3), rest], axis=1), ((3, 3), (0, 0)), mode="wrap")
     smooth = slope + median_filter(wide, 7)[3:-3, 3:]
-    around = np.pad(np.concatenate([_twin(smooth, 3), smooth], axis=1), ((3, 3), (0, 3)), mode="wrap")
-    around[:, -3:] = around[:, -6:-3]
-    steep = (maximum_filter(around, 5) - minimum_filter(around, 5))[3:-3, 3:-3] > _STEEP
-    fine = [np.asarray(a.repeat(2, axis=0).repeat(2, axis=1)[:, : power.shape[2]]) for a in (smooth, steep)]
-    return np.exp(fine[0]) / math.log(2), fine[1]
+    around = np.pad(np.concatenate([_twin(smooth, 3), smooth], axis=1), ((3, 3), (0, 0)), mode="wrap")
+    steep = (maximum_filter(around, 5) - minimum_filter(around, 5))[3:-3, 3:] > _STEEP
+    return np.exp(_finer(smooth)) / math.log(2), _finer(steep) > 0
+
+
+def _finer(half: NDArray[np.generic]) -> _Array:
+    """Return a half spectrum at twice the resolution, interpolated linearly."""
+    rows = np.empty((2 * len(half), half.shape[1]))
+    rows[::2], rows[1::2] = half, (half + np.roll(half, -1, axis=0).astype(float)) / 2
+    fine = np.empty((len(rows), 2 * half.shape[1] - 1))
+    fine[:, ::2], fine[:, 1::2] = rows, (rows[:, :-1] + rows[:, 1:]) / 2
+    return fine
 
 
 def _twin(half: _Array, columns: int) -> _Array:
@@ -223,7 +261,7 @@ def _twin(half: _Array, columns: int) -> _Array:
 
 
 def _starts(length: int) -> list[int]:
-    count = min(_MOST, round((length - _TILE) / (_TILE / 2)) + 1)
+    count = min(_MOST, math.ceil((length - _TILE) / (_TILE / 2)) + 1)
     return [round(start) for start in np.linspace(0, length - _TILE, count)]
 
 
