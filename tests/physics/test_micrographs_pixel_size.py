@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import exitwave as xw
 from exitwave.core import MicrographError
 from exitwave.imaging import Micrograph
-from exitwave.micrographs import example_files, frames, lattice_pixel_sizes, plane_spacings
+from exitwave.micrographs import example_files, frames, lattice_peaks, lattice_pixel_sizes, plane_spacings
 from exitwave.micrographs.calibration.spacings import size_note
 from exitwave.micrographs.pixel_size import narrow_fringes
 from exitwave.micrographs.tiles import tile_peaks
@@ -187,6 +187,9 @@ def test_calibration_tells_of_pixels_far_off_and_is_silent_where_they_are_right(
 def test_impossible_requests_are_told():
     with pytest.raises(MicrographError, match="64 × 200 px"):
         lattice_pixel_sizes(Micrograph(np.ones((200, 64)), None), "Au")
+    for take in (lambda it: lattice_pixel_sizes(it, "Au"), tile_peaks, xw.segment, lattice_peaks):
+        with pytest.raises(MicrographError, match="take a Micrograph, as read"):
+            take("image.dm4")
     with pytest.raises(MicrographError, match="the smaller first"):
         lattice_pixel_sizes(Micrograph(np.ones((200, 200)), None), "Au", between=(1, 0.5))
 

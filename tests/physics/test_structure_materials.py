@@ -106,6 +106,12 @@ def test_reflections_of_gold_and_cadmium_selenide():
     assert material("CdSe").density == pytest.approx(5.662, abs=0.001)
 
 
+@pytest.mark.parametrize(("name", "meant"), [("Gold", "Au"), ("cerium oxide", "CeO2"), ("gallium arsenide", "GaAs")])
+def test_english_names_are_understood_in_the_hint(name, meant):
+    with pytest.raises(StructureError, match=f"did you mean {meant}"):
+        material(name)
+
+
 @pytest.mark.parametrize("name", ["au", "AU", "cdse-ZINCBLENDE"])
 def test_a_name_in_other_letters_is_understood_in_the_hint(name):
     with pytest.raises(StructureError, match=f"did you mean {'Au' if len(name) == 2 else 'CdSe-zincblende'}"):

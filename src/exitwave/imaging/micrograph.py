@@ -16,7 +16,7 @@ from exitwave.core import MicrographError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Micrograph", "PowerSpectrum", "checked_pixel_size"]
+__all__ = ["Micrograph", "PowerSpectrum", "checked_micrograph", "checked_pixel_size"]
 
 
 def checked_pixel_size(pixel_size: float | None) -> float | None:
@@ -98,6 +98,30 @@ class PowerSpectrum:
         curve.semilogy(frequency[1:], power[1:], color="#0072B2")
         curve.set(xlabel="spatial frequency (1/Å)", ylabel="power")
         return figure
+
+
+def checked_micrograph(given: object) -> Micrograph:
+    """Return what was given, if it is a micrograph.
+
+    Raises
+    ------
+    MicrographError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> checked_micrograph("image.dm4")
+    Traceback (most recent call last):
+    exitwave.core.errors.MicrographError: an object str is given; take a Micrograph, as read(path) gives of a file.
+    """
+    if not isinstance(given, Micrograph):
+        how = (
+            "Micrograph(array, pixel_size) makes of numbers"
+            if hasattr(given, "ndim")
+            else "read(path) gives of a file"
+        )
+        raise MicrographError(f"a {type(given).__name__} is given; take a Micrograph, as {how}.")
+    return given
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, distance_transform_edt, median_filter
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 
 __all__ = ["fill_missing", "flatten", "illumination", "remove_outliers"]
 
@@ -42,7 +42,7 @@ def fill_missing(micrograph: Micrograph) -> Micrograph:
     >>> float(fill_missing(Micrograph(array, 0.2)).array[3, 3])
     2.0
     """
-    missing = ~np.isfinite(micrograph.array)
+    missing = ~np.isfinite(checked_micrograph(micrograph).array)
     if not missing.any():
         return micrograph
     if missing.mean() > 0.5:

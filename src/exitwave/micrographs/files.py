@@ -72,7 +72,7 @@ def read(path: str | Path, *, pixel_size: float | None = None, frame: int | None
     >>> read(file, pixel_size=0.2).pixel_size
     0.2
     """
-    path = Path(path)
+    path = _path(path)
     pictures = _pictures(path)
     if frame is None:
         if len(pictures) > 1:
@@ -113,7 +113,7 @@ def frames(path: str | Path, *, pixel_size: float | None = None, most: int | Non
     >>> [image.name for image in frames(file, pixel_size=0.2)]
     ['movie-0', 'movie-1', 'movie-2']
     """
-    path = Path(path)
+    path = _path(path)
     size = checked_pixel_size(pixel_size)
     pictures = _pictures(path)
     chosen: Sequence[int] = range(len(pictures))
@@ -150,6 +150,12 @@ def nearest(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         ((np.arange(new) + 0.5) * old / new).astype(np.int64) for new, old in zip(shape, array.shape, strict=True)
     )
     return array[np.ix_(rows, columns)]
+
+
+def _path(path: str | Path) -> Path:
+    if not isinstance(path, str | Path):
+        raise MicrographError(f"path is {path!r}; give the path of one file, as text or a Path.")
+    return Path(path)
 
 
 def _pictures(path: Path) -> list[tuple[Signal, tuple[int, ...]]]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.clean import fill_missing
 from exitwave.structure.materials import Material, material
 
@@ -130,7 +130,7 @@ def lattice_peaks(
     """
     import pandas as pd
 
-    pixel_size = micrograph.known_pixel_size()
+    pixel_size = checked_micrograph(micrograph).known_pixel_size()
     low, high = _checked(between, tolerance, false_alarms)
     array, window = _windowed(fill_missing(micrograph).array, mask)
     power = np.abs(np.fft.rfft2(array)) ** 2

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.clean import fill_missing
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def orientation_map(
     >>> round(float(np.nanmedian(found.spacing[:, :3])), 1), round(float(np.nanmedian(found.angle[:, -3:])))
     (2.4, 90)
     """
-    size = micrograph.known_pixel_size()
+    size = checked_micrograph(micrograph).known_pixel_size()
     low, high = between
     if not 0 < low < high < math.inf or not step > 0 or not window >= 2 * high or not false_alarms > 0:
         raise MicrographError(

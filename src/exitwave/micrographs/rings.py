@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.clean import fill_missing
 from exitwave.micrographs.polar import Lens, Polar, averaged
 from exitwave.scattering.electron import wavelength
@@ -167,7 +167,7 @@ def fit_ctf(
     >>> found.visible, bool(abs(found.defocus - 900) < 10), bool(abs(found.azimuth - 30) < 10)
     (True, True, True)
     """
-    size = micrograph.known_pixel_size()
+    size = checked_micrograph(micrograph).known_pixel_size()
     low, high = _checked(between, frequencies, size, min(micrograph.shape))
     polar = averaged(fill_missing(micrograph).array.astype(np.float64), size, low, high)
     lens = Lens(wavelength(energy), spherical, amplitude_contrast)

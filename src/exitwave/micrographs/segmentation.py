@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from exitwave.core.errors import MicrographError
 from exitwave.core.words import counted
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.learning.parting import particles_of
 from exitwave.micrographs.clean import fill_missing, flatten, remove_outliers
 from exitwave.micrographs.overlays import drawn_over
@@ -184,7 +184,7 @@ def segment(
         from exitwave.learning import Network
 
         network = Network.load(network)
-    pixel_size = micrograph.known_pixel_size()
+    pixel_size = checked_micrograph(micrograph).known_pixel_size()
     check_options(threshold=threshold, outline=outline, minimum_area=minimum_area, neck=neck, symmetries=symmetries)
     _refuse_blank(fill_missing(micrograph))
     prepared = remove_outliers(micrograph) if clean else fill_missing(micrograph)

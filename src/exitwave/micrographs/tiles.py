@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from exitwave.core.errors import MicrographError
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.clean import fill_missing
 
 __all__ = ["HIGHEST", "SMALLEST", "tile_peaks", "usable"]
@@ -61,9 +61,7 @@ def usable(micrograph: Micrograph) -> Micrograph:
     >>> usable(Micrograph(np.ones((128, 256)), None)).array.shape
     (128, 256)
     """
-    if not isinstance(micrograph, Micrograph):
-        raise MicrographError(f"{type(micrograph).__name__} is no Micrograph; exitwave.read gives that of a file.")
-    if min(micrograph.array.shape) < _TILE:
+    if min(checked_micrograph(micrograph).array.shape) < _TILE:
         rows, columns = micrograph.array.shape
         raise MicrographError(
             f"{micrograph.name or 'the micrograph'} has {columns} × {rows} px; lattice fringes are looked for in "

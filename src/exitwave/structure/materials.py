@@ -251,20 +251,34 @@ def material(name: str | Material) -> Material:
     >>> material("Au")
     Material('Au', Au, 4 sites)
     """
-    return name if isinstance(name, Material) else _from_table(name)
+    if isinstance(name, Material):
+        return name
+    if not isinstance(name, str):
+        raise StructureError(f"material is {name!r}; give one name, as in 'Au', or a Material.")
+    return _from_table(name)
 
 
 @cache
 def _from_table(name: str) -> Material:
     if name not in TABLE:
-        same = [known for known in TABLE if known.casefold() == str(name).casefold()]
-        near = same or get_close_matches(str(name), TABLE, n=1, cutoff=0.5)
+        same = [known for known in TABLE if name.casefold() in (known.casefold(), _spoken(known))]
+        near = same or get_close_matches(name, TABLE, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
         raise StructureError(
             f"material is {name!r}; {hint}known crystals are {', '.join(TABLE)}, and Crystal.from_cif reads others."
         )
     row = TABLE[name]
     return Material.from_spacegroup(row.group, row.parameters, row.species, row.basis, name, row.source, row.setting)
+
+
+def _spoken(name: str) -> str:
+    """Return what a crystal of the table is called, as in "gold" and "cadmium selenide"."""
+    from ase.data import atomic_names, atomic_numbers
+
+    metal, *anions = dict.fromkeys(TABLE[name].species)
+    named = {"O": "oxide", "S": "sulfide", "Se": "selenide", "As": "arsenide"}
+    words = [str(atomic_names[atomic_numbers[metal]]), *(named.get(anion, anion) for anion in anions)]
+    return " ".join(words).casefold()
 
 
 def atomic_number(species: str | int) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exitwave.core import Reporter, Stream, identity
 from exitwave.core.errors import MicrographError
 from exitwave.dataset import Dataset, Recipe
-from exitwave.imaging.micrograph import Micrograph
+from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.calibration import measure, spacings
 from exitwave.micrographs.calibration.features import common_grid, energy_distance, tiles, too_small
 from exitwave.micrographs.calibration.parameters import Parameter, narrowed, parameters, truncated
@@ -122,7 +122,7 @@ def calibrate(
     if not micrographs:
         raise MicrographError("there are no micrographs to calibrate with; give one or more.")
     for micrograph in micrographs:
-        micrograph.known_pixel_size()
+        checked_micrograph(micrograph).known_pixel_size()
     for name, given, least in (("structures", structures, 8), ("images", images, 1), ("rounds", rounds, 1)):
         if given < least:
             raise MicrographError(f"{name} is {given}; calibration needs {least} or more.")
