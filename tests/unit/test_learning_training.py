@@ -9,7 +9,19 @@ import torch
 from exitwave.core import SpecError, Stream, TrainingError
 from exitwave.dataset import Recipe, concat, generate
 from exitwave.imaging import Micrograph
-from exitwave.learning import ArrayData, Crops, Net, Stored, Training, evaluate, train
+from exitwave.learning import (
+    ArrayData,
+    Crops,
+    Net,
+    Network,
+    Normalisation,
+    Stored,
+    Training,
+    build,
+    evaluate,
+    train,
+    widened,
+)
 from exitwave.learning.batches import Joined
 from exitwave.learning.data import partition, strangers
 
@@ -117,8 +129,35 @@ def test_fine_tuning_starts_from_the_weights_and_keeps_the_pixel_size():
     assert tuned.pixel_size == first.pixel_size
     assert Training.parse(train(data, seed=4, epochs=1, start=first, crops={"size": 32}, batch=4).record["training"]
                           ).learning_rate == pytest.approx(1e-4)  # fmt: skip
-    with pytest.raises(TrainingError, match="leave net out"):
-        train(data, seed=4, epochs=1, start=first, net=Net(width=0.5))
+    for net in (Net(name="unet", width=0.5), Net(heads=("boundary",)), Net(norm="batch")):
+        with pytest.raises(TrainingError, match="leave net out, or give a greater width"):
+            train(data, seed=4, epochs=1, start=first, net=net)
+
+
+@pytest.mark.parametrize("norm", ["group", "instance", "batch"])
+@pytest.mark.parametrize("fine", [True, False])
+def test_a_wider_network_says_the_same_and_its_copies_learn_different_things(norm, fine):
+    images, labels = striped(6)
+    data = ArrayData(images, labels, 0.4)
+    heads = ("boundary", "thickness")  # as few that all channels are multiples
+    net = {"width": 0.25, "norm": norm, "fine": fine, "heads": heads}
+    first = Network(Net(**net), build(Net(**net)).state_dict(), 0.4, Normalisation())
+    for width in (0.5, 1.0):
+        wide = widened(first, width, seed=1)
+        for name, seen in first.predict_maps(images[0], 0.4).items():
+            assert np.abs(wide.predict_maps(images[0], 0.4)[name] - seen).max() < 2e-5 * max(1, np.abs(seen).max())
+    options = {"epochs": 1, "crops": {"size": 64}, "batch": 4, "average": 0, "learning_rate": 1e-2}
+    tuned = train(data, seed=4, start=first, net=Net(width=0.5), **options)
+    assert (tuned.net.width, tuned.net.heads) == (0.5, heads)
+    assert tuned.record["start"]["identity"] == first.identity
+    stem = tuned.module.state_dict()["stem.0.weight"]
+    assert (stem[::2] - stem[1::2]).abs().max() > 1e-4
+    for width in (0.25, 0.1):
+        with pytest.raises(TrainingError, match=r"it is above 0\.25"):
+            widened(first, width, seed=1)
+    other = Net(name="unet")
+    with pytest.raises(TrainingError, match="cannot be widened"):
+        widened(Network(other, build(other).state_dict(), 0.4, Normalisation()), 2.0, seed=1)
 
 
 def test_three_classes():

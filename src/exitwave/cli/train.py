@@ -24,7 +24,7 @@ def command(
     ),
     epochs: int | None = typer.Option(None, min=1, help="Passes over the data set; 25 if nothing else is said."),
     network: str | None = typer.Option(None, help="Architecture; its name as in the manual."),
-    width: float | None = typer.Option(None, help="Share of the architecture's full width."),
+    width: float | None = typer.Option(None, help="Share of the full width; with --start, above its own."),
     head: list[str] = typer.Option([], help="Further map to learn: boundary, depth, distance or thickness."),
     crop: int | None = typer.Option(None, help="Side of the training crops, pixels of --sampling."),
     sampling: float | None = typer.Option(None, help="Pixel size that the network works at, Å."),

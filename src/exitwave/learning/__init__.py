@@ -26,6 +26,7 @@ from exitwave.learning.study_files import shipped_studies
 from exitwave.learning.study_result import StudyResult
 from exitwave.learning.study_runs import run_study
 from exitwave.learning.training import Training, train
+from exitwave.learning.widening import widened
 
 __all__ = [
     "BENCHMARKS",
@@ -66,4 +67,5 @@ __all__ = [
     "size_errors",
     "soft_macro_f1",
     "train",
+    "widened",
 ]

@@ -25,6 +25,7 @@ from exitwave.learning.normalisation import Normalisation
 from exitwave.learning.prepare import held_out_crops, training_source
 from exitwave.learning.references import shipped_training
 from exitwave.learning.schedules import SCHEDULES
+from exitwave.learning.widening import widened
 
 __all__ = ["Training", "train"]
 
@@ -156,7 +157,8 @@ def train(
         Called with a :class:`~exitwave.core.progress.Progress` after every step.
     start
         A network to go on from: fine-tuning, on a user's few labelled images say. Its pixel size and normalisation
-        are kept, and unless said otherwise the learning rate is a tenth of the usual.
+        are kept, and unless said otherwise the learning rate is a tenth of the usual. Where the spec's net has a
+        greater ``width``, it is widened first: see :func:`widened`.
     devices
         Number of GPUs that share every step (on a CPU: of processes); ``batch`` is a multiple of it.
     **fields
@@ -178,9 +180,12 @@ def train(
     (64, 64)
     """
     spec = _with(spec or Training(), epochs, fields)
+    stream, where = Stream(seed), usable_device(device)
+    first = None
     if start is not None:
         spec = _as(start, spec)
-    stream, where = Stream(seed), usable_device(device)
+        wider = spec.net.width > start.net.width
+        first = widened(start, spec.net.width, seed=stream / "widened") if wider else start
     data = _generated(data, spec, folder, progress)
     if len(data) == 0:
         raise TrainingError("there are no images to train on; choose a larger data set or a weaker condition.")
@@ -198,9 +203,9 @@ def train(
         "held_out": identity(sorted(set(map(str, groups[held])))),
     }
     weights = None
-    if start is not None:
+    if start is not None and first is not None:
         record["start"] = {"identity": start.identity, "record": start.record}
-        weights = dict(start.module.state_dict())
+        weights = dict(first.module.state_dict())
     return fit(
         source, validation, spec, record, stream,
         folder=folder, device=where, progress=progress, start=weights, devices=devices,
@@ -280,10 +285,14 @@ def _with(spec: Training, epochs: int | None, fields: dict[str, Any]) -> Trainin
 def _as(start: Network, spec: Training) -> Training:
     """Return the spec with what a network to go on from decides."""
     said = spec.model_fields_set
-    if "net" in said and spec.net != start.net:
-        raise TrainingError(f"net is another network than that to start from, {start!r}; leave net out.")
+    given = {name: value for name, value in spec.net if name in spec.net.model_fields_set} if "net" in said else {}
+    net = start.net.replace(**given)
+    if net != start.net and not (net.width > start.net.width and net == start.net.replace(width=net.width)):
+        raise TrainingError(
+            f"net is another network than that to start from, {start!r}; leave net out, or give a greater width."
+        )
     crops = spec.crops.replace(pixel_size=start.pixel_size)
-    changes: dict[str, Any] = {"net": start.net, "normalisation": start.normalisation, "crops": crops}
+    changes: dict[str, Any] = {"net": net, "normalisation": start.normalisation, "crops": crops}
     if "learning_rate" not in said:
         changes["learning_rate"] = spec.learning_rate / 10
     return spec.replace(**changes)
