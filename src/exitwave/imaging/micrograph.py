@@ -112,7 +112,7 @@ def checked_micrograph(given: object) -> Micrograph:
     --------
     >>> checked_micrograph("image.dm4")
     Traceback (most recent call last):
-    exitwave.core.errors.MicrographError: an object str is given; take a Micrograph, as read(path) gives of a file.
+    exitwave.core.errors.MicrographError: a str is given; take a Micrograph, as read(path) gives of a file.
     """
     if not isinstance(given, Micrograph):
         how = (

@@ -145,9 +145,14 @@ def _monai() -> Iterator[Any]:
         yield nets
 
 
+def groups(channels: int) -> int:
+    """Return how many groups of so many channels a group normalisation has."""
+    return gcd(8, channels) if channels > 8 else max(1, channels // 2)
+
+
 def _norm(net: Net) -> Callable[[int], nn.Module]:
     if net.norm == "group":
-        return lambda channels: nn.GroupNorm(gcd(8, channels) if channels > 8 else max(1, channels // 2), channels)
+        return lambda channels: nn.GroupNorm(groups(channels), channels)
     if net.norm == "instance":
         return lambda channels: nn.InstanceNorm2d(channels, affine=True)
     return nn.BatchNorm2d
@@ -180,8 +185,7 @@ def _strided_unet(net: Net) -> nn.Module:
     channels = _channels(net, 64, 128, 256, 512, 1024)
     # its last normalisation acts on its outputs, which lengths must not go through
     outputs = 16 if net.heads else net.classes
-    groups = 2 - outputs % 2
-    norm = ("group", {"num_groups": groups}) if net.norm == "group" else _monai_norm(net)
+    norm = ("group", {"num_groups": 2 - outputs % 2}) if net.norm == "group" else _monai_norm(net)
     with _monai() as nets:
         network: nn.Module = nets.UNet(2, 1, outputs, channels, (2, 2, 2, 2), num_res_units=1, norm=norm)
     return nn.Sequential(network, nn.ReLU(), nn.Conv2d(outputs, net.channels, 1)) if net.heads else network

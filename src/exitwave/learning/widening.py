@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from exitwave.core import Stream, TrainingError
 from exitwave.learning.network import Network
-from exitwave.learning.networks import build
+from exitwave.learning.networks import build, groups
 
 __all__ = ["widened"]
 
@@ -24,8 +24,9 @@ def widened(network: Network, width: float, *, seed: int | Stream) -> Network:
 
     .. math:: W_{ij} = s_{ij} W'_{f(i) f(j)}, \qquad \sum_{j:\, f(j) = k} s_{ij} = 1,
 
-    by random shares s, so that copies learn different things. What is said stays the same to rounding where widths
-    are multiples and, for group normalisation, the groups as many; else nearly so.
+    by random shares s, so that copies learn different things. Channels of one group of a normalisation stay in one
+    group. What is said stays the same to rounding where all numbers of channels are multiples, as those of widths 0.25,
+    0.5 and 1 without heads are, else nearly so.
 
     Parameters
     ----------
@@ -94,7 +95,12 @@ def _last_of_encoder(old: Mapping[str, torch.Tensor]) -> str:
 
 
 def _copied(few: int, many: int) -> _Indices:
-    return np.arange(many) * few // max(many, 1)
+    """Return which of the few channels each of the many is a copy of, group by group."""
+    if not many:
+        return np.array([], int)
+    group, place = np.divmod(np.arange(many), many // groups(many))
+    old = few // groups(few)
+    return group * groups(few) // groups(many) * old + place * old * groups(many) // many
 
 
 def _spread(

@@ -95,8 +95,8 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     --------
     >>> x = np.arange(256)
     >>> counts = np.random.default_rng(0).poisson(20 + 2 * np.cos(2 * np.pi * 0.12 * x), (256, 256))
-    >>> tile_peaks(Micrograph(counts, None)).round(3).tolist()
-    [[0.12, 0.004, 0.027]]
+    >>> tile_peaks(Micrograph(counts, None))[:, 0].round(2)
+    array([0.12])
     """
     gaps = ~np.isfinite(usable(micrograph).array)
     array = fill_missing(micrograph).array.astype(np.float64)
