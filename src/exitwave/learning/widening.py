@@ -25,8 +25,8 @@ def widened(network: Network, width: float, *, seed: int | Stream) -> Network:
     .. math:: W_{ij} = s_{ij} W'_{f(i) f(j)}, \qquad \sum_{j:\, f(j) = k} s_{ij} = 1,
 
     by random shares s, so that copies learn different things. Channels of one group of a normalisation stay in one
-    group. What is said stays the same to rounding where all numbers of channels are multiples, as those of widths 0.25,
-    0.5 and 1 without heads are, else nearly so.
+    group. What is said stays the same to rounding where all numbers of channels are multiples, as those of widths
+    0.25, 0.5 and 1 without heads are, else nearly so.
 
     Parameters
     ----------
