@@ -100,7 +100,8 @@ def _copied(few: int, many: int) -> _Indices:
         return np.array([], int)
     group, place = np.divmod(np.arange(many), many // groups(many))
     old = few // groups(few)
-    return group * groups(few) // groups(many) * old + place * old * groups(many) // many
+    copied: _Indices = group * groups(few) // groups(many) * old + place * old * groups(many) // many
+    return copied
 
 
 def _spread(
