@@ -203,9 +203,13 @@ def test_results_and_masks_in_the_source_folder_are_no_micrographs(night: Path) 
     first = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0, overlay=False)
     second = segment_folder(night, Dark(), night / "out", seed=1, pixel_size=1.0, overlay=False)
     assert first.images["image"].tolist() == second.images["image"].tolist()
-    # of another run of results, of one segmented in place, and of labelled pairs
+    # of another run of results, of one into which a micrograph was moved, and of labelled pairs
     assert len(find_micrographs(night)) == 5
-    assert len(find_micrographs(night / "out")) > 4
+    with pytest.raises(MicrographError, match="but results of segmentation; give the folder of the micrographs"):
+        find_micrographs(night / "out")
+    np.save(night / "out" / "image7.npy", np.ones((96, 96)))
+    assert find_micrographs(night / "out") == [night / "out" / "image7.npy"]
+    (night / "out" / "image7.npy").unlink()
     np.save(night / "image1_mask.npy", np.ones((96, 96)))
     np.save(night / "carbon_mask.npy", np.ones((96, 96)))
     assert {file.name for file in find_micrographs(night)} == {

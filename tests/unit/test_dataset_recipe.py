@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exitwave.core import SpecError
-from exitwave.dataset import Recipe, shipped_recipes
+from exitwave.dataset import Recipe, generate, shipped_recipes
 from exitwave.dataset.recipe import shipped_text
 from exitwave.dataset.records import (
     ImageRecord,
@@ -141,6 +141,8 @@ def test_shipped_recipes_are_recipes_and_draw(name: str) -> None:
 
 
 def test_unknown_names_are_answered_with_a_near_one() -> None:
+    with pytest.raises(SpecError, match="a NoneType is given; take a recipe, a mapping, a path"):
+        generate(None, "nowhere")
     with pytest.raises(SpecError, match="did you mean gold-on-carbon"):
         Recipe.read("gold-on-carbn")
     with pytest.raises(SpecError, match="cannot be read"):

@@ -226,6 +226,8 @@ class Recipe(Spec):
         >>> Recipe.read("gold-on-carbon").seed
         42
         """
+        if not isinstance(path, str | os.PathLike):
+            raise SpecError(f"a {type(path).__name__} is given; take a recipe, a mapping, a path or a shipped name.")
         text = os.fspath(path)
         file = Path(text)
         if file.suffix not in (".yaml", ".yml") and not file.is_file():

@@ -20,7 +20,7 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     """Return the files that ``sources`` name: files as they are, folders by what is in them, at any depth.
 
     Files in folders count by their ending; an ``.emi`` counts through its ``.ser``. Hidden ones do not, nor do
-    ``NAME_mask`` and ``NAME-mask`` beside ``NAME``, nor the results of :func:`segment_folder`.
+    ``NAME_mask`` and ``NAME-mask`` beside ``NAME``, nor what :func:`segment_folder` wrote.
 
     Parameters
     ----------
@@ -58,22 +58,35 @@ def find_micrographs(sources: str | Path | Iterable[str | Path]) -> list[Path]:
         else:
             raise MicrographError(f"{source} does not exist; give files or folders of micrographs.")
     if not found:
+        results = [str(source) for source in listed if (Path(source) / "summary.json").is_file()]
         raise MicrographError(
-            f"there are no micrographs in {', '.join(map(str, listed)) or 'an empty list'}; known endings are "
+            f"there are no micrographs in {', '.join(results)} but results of segmentation; give the folder of the "
+            "micrographs."
+            if results
+            else f"there are no micrographs in {', '.join(map(str, listed)) or 'an empty list'}; known endings are "
             f"{' '.join(EXTENSIONS)}."
         )
     return list(found)
 
 
 def _without_results(source: Path, files: list[Path]) -> list[Path]:
-    """Return the files without masks of others and without what a segmentation wrote into a folder below."""
+    """Return the files without masks of others and without what a segmentation wrote."""
     made = {file.parent for file in source.rglob("failures.csv") if (file.parent / "summary.json").is_file()}
+    results = {
+        (folder, table.name.removesuffix("particles.csv"))
+        for folder in made
+        for table in folder.glob("*-particles.csv")
+    }
     names = {(file.parent, file.stem) for file in files}
 
     def is_mask(file: Path) -> bool:
         return file.stem.lower().endswith(("_mask", "-mask")) and (file.parent, file.stem[:-5]) in names
 
-    return [file for file in files if not is_mask(file) and not (made - {source}).intersection(file.parents)]
+    def is_result(file: Path) -> bool:
+        begins = (file.stem[: at + 1] for at, letter in enumerate(file.stem) if letter == "-")
+        return file.parent in made and (file.name == "sizes.png" or any((file.parent, b) in results for b in begins))
+
+    return [file for file in files if not is_mask(file) and not is_result(file)]
 
 
 def read_all(
