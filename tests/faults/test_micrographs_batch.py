@@ -76,6 +76,14 @@ def test_what_is_unlike_the_training_is_told_as_it_comes(night: Path, tmp_path: 
         told: list[str] = []
         segment_folder(night, Learnt(), tmp_path / "out", seed=1, pixel_size=1.0, warn=told.append, overlay=False)
         assert told == ["image3 is unlike the training images: it is large."]
+    others = [night / name for name in ("image0.npy", "image1.npy", "image2.npy", "more")]
+    batch = segment_folder(night, Learnt(), tmp_path / "out", seed=1, pixel_size=1.0, overlay=False)
+    rest = segment_folder(others, Learnt(), tmp_path / "rest", seed=1, pixel_size=1.0, overlay=False)
+    assert dict(batch.familiar) == dict(rest.summary)
+    assert batch.familiar["mean_diameter_nm"].value < batch.summary["mean_diameter_nm"].value
+    assert batch.summed_up[-1].startswith("(without 1 image unlike the training images: mean diameter ")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["familiar"]["images"] == 5
+    assert not rest.familiar
 
     class Measured(Dark):
         def unfamiliar(self, array: NDArray[np.float32], pixel_size: float) -> list[str]:

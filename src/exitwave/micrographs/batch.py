@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Batch:
         The files that could not be segmented, and why.
     summary
         Sizes and densities over all images: see :func:`~exitwave.micrographs.summarise`.
+    familiar
+        The same over the images that are like the training images, where some are and some are not.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Batch:
     particles: pd.DataFrame
     failures: Mapping[str, str]
     summary: Mapping[str, Estimate]
+    familiar: Mapping[str, Estimate] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         bad = f", {len(self.failures)} failed" if self.failures else ""
@@ -83,7 +86,14 @@ class Batch:
         """The summary as lines for people; nothing where no image could be segmented."""
         if not self.summary:
             return []
-        return summary_words(self.summary, self.whole, interval_note(self.particles, self.images))
+        lines = summary_words(self.summary, self.whole, interval_note(self.particles, self.images))
+        if self.familiar:
+            unlike = int((self.images["unfamiliar"] != "").sum())
+            mean, density = self.familiar["mean_diameter_nm"], self.familiar["density_per_um2"]
+            found = f"mean diameter {mean} nm, " if math.isfinite(mean.value) else ""
+            found += f"{density} particles per µm²"
+            lines.append(f"(without {counted(unlike, 'image')} unlike the training images: {found})")
+        return lines
 
     @property
     def whole(self) -> int:
@@ -113,12 +123,16 @@ def gathered(target: Path, rows: Sequence[Mapping[str, Any]], failures: Mapping[
     filled = [table for row in rows if len(table := _table(target, str(row["image"])))]
     particles = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=["image", *COLUMNS])
     summary = summarise(particles, images, seed=seed) if rows else {}
-    batch = Batch(target, images, particles, failures, summary)
+    like = images[images["unfamiliar"] == ""]
+    familiar = {}
+    if 0 < len(like) < len(images):
+        familiar = summarise(particles[particles["image"].isin(like["image"])], like, seed=seed)
+    batch = Batch(target, images, particles, failures, summary, familiar)
     write_table(images, target / "images.csv")
     write_table(particles, target / "particles.csv")
     write_table(particles, target / "particles.parquet")
     write_table(pd.DataFrame(list(failures.items()), columns=["file", "reason"]), target / "failures.csv")
-    numbers = {name: _numbers(estimate) for name, estimate in summary.items()}
+    numbers = _numbers(summary) | ({"familiar": {"images": len(like), **_numbers(familiar)}} if familiar else {})
     note = {"intervals": said} if (said := interval_note(particles, images)) and rows else {}
     counts = {"images": len(images), "particles": len(particles), "whole_particles": batch.whole}
     write_json(target / "summary.json", {**counts, **numbers, **note})
@@ -145,6 +159,11 @@ def _table(target: Path, image: str) -> pd.DataFrame:
     return table
 
 
-def _numbers(estimate: Estimate) -> dict[str, float | None]:
-    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
-    return {name: number if math.isfinite(number) else None for name, number in ends.items()}
+def _numbers(summary: Mapping[str, Estimate]) -> dict[str, Any]:
+    def known(number: float) -> float | None:
+        return number if math.isfinite(number) else None
+
+    return {
+        name: {"value": known(estimate.value), "low": known(estimate.low), "high": known(estimate.high)}
+        for name, estimate in summary.items()
+    }
