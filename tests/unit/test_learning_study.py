@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from exitwave.core import SpecError, Stream, TrainingError, canonical_json
+from exitwave.dataset.recipe import shipped_text
+from exitwave.dataset.yamlfiles import yaml_mapping
 from exitwave.learning import Condition, Study, StudyResult, run_study, shipped_studies
 from exitwave.learning.study_data import GENERATION, Makers
 from exitwave.learning.study_files import merged
@@ -180,6 +182,12 @@ def test_the_paper_uses_37376_images_in_all():
     makers = Makers(study, Path())
     pools = [makers._recipe(name, {"images": study.sets[name].images}) for name in study.data]
     assert sum(pool.structures.count * pool.images.per_structure for pool in pools) == 37376
+
+
+def test_the_ablation_of_agglomerates_leaves_nothing_else_out():
+    parts = yaml_mapping(shipped_text("reference-general"), "reference-general", "a recipe")["structures"]["parts"]
+    left = Study.read("ablations").conditions["no agglomerates"].changes["structures"]["parts"]
+    assert left == [part for part in parts if part["family"] != "agglomerates"]
 
 
 def test_a_study_is_checked_before_anything_runs(tmp_path):
