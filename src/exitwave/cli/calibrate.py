@@ -49,7 +49,7 @@ def command(
     console.print(f"Distance from the micrographs: {before:.2f} before, {after:.2f} after.")
     for note in result.notes:
         console.print(note, markup=False, soft_wrap=True)
-    seen = telling(result.spacings)[["material", "plane", "tabulated", "spacing", "error", "peaks"]]
+    seen = telling(result.spacings)[["material", "plane", "tabulated", "spacing", "error", "peaks", "probability"]]
     if len(seen):
         console.print(seen.to_string(index=False, float_format="{:.4g}".format), markup=False, soft_wrap=True)
     for name in result.strange:

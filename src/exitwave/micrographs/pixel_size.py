@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
-from scipy.special import gammaln
 
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph
 from exitwave.micrographs.lattice import plane_weights
-from exitwave.micrographs.tiles import HIGHEST, SMALLEST, tile_peaks
+from exitwave.micrographs.lattice_evidence import by_chance, evidence
+from exitwave.micrographs.tiles import SMALLEST, tile_peaks
 from exitwave.structure.materials import Material
 
 if TYPE_CHECKING:
@@ -25,15 +25,10 @@ __all__ = ["lattice_pixel_sizes", "narrow_fringes", "sizes_from_peaks"]
 
 _Array = NDArray[np.float64]
 
-_STRAY = 0.05  # share of peaks that belong to no plane, before any is seen
-_STRAY_BELIEF = 40.0  # how many peaks it counts for against those seen
-_BELIEF = 8.0  # how many peaks the expected shares of planes count for against those seen
-_STRAIN = 0.02  # relative scatter of spacings: strain, and small crystals whose wide peaks lenses pass unevenly
 _NARROW = 1.75  # Å; every crystal has wider planes, and where narrow ones are seen most show some of these too
 _BETWEEN = (0.7, 12.0)  # spacings that are a lattice's, Å
 _FEW = 7  # peaks that may be chance's
 _COMMON = 0.01  # relative error that peaks share: those of one crystal in several tiles, or of one size
-_BLUR = 0.12  # scatter in widths of a tile's frequencies
 _STEP = 0.002  # of the logarithm of the pixel size
 _SEEN = 3.0  # Å; where planes as wide as this cannot be seen, that none is tells nothing
 
@@ -109,7 +104,7 @@ def sizes_from_peaks(
 
     Examples
     --------
-    >>> sizes_from_peaks([np.array([[0.128, 0.008, 0.02], [0.147, 0.008, 0.02]])], "Au")["planes"][0]
+    >>> sizes_from_peaks([np.array([[0.128, 0.008, 0.02, 0.45], [0.147, 0.008, 0.02, 0.45]])], "Au")["planes"][0]
     '111 (1), 200 (1)'
     """
     import pandas as pd
@@ -118,13 +113,13 @@ def sizes_from_peaks(
     if not 0 < low < high < math.inf:
         raise MicrographError(f"between is {between}; it is two pixel sizes in Å, the smaller first, as in (0.1, 1).")
     planes = plane_weights(crystal, 0.7)
-    found = np.concatenate([np.empty((0, 3)), *peaks])
+    found = np.concatenate([np.empty((0, 4)), *peaks])
     columns = ["pixel_size_angstrom", "error_angstrom", "probability", "planes", "explained", "peaks"]
     if not len(found):
         return pd.DataFrame(columns=columns)
     sizes = np.exp(np.arange(math.log(low), math.log(high) + _STEP / 2, _STEP))
-    logs = np.array([_evidence(size, found, planes)[0] for size in sizes])
-    chance = float(_stray(found).sum()) + math.log(len(sizes))
+    logs = np.array([evidence(size, found, planes)[0] for size in sizes])
+    chance = by_chance(found) + math.log(len(sizes))
     most = max(float(logs.max()), chance)
     share = np.exp(logs - most)
     share /= share.sum() + math.exp(chance - most)
@@ -137,7 +132,7 @@ def sizes_from_peaks(
         middle = float((weights * mine).sum() / total)
         width = math.sqrt(float((weights * (mine - middle) ** 2).sum() / total) + _COMMON**2)
         size = math.exp(middle)
-        nearest = _evidence(size, found, planes)[1]
+        nearest = evidence(size, found, planes)[1]
         if (nearest == len(planes)).all():
             continue
         counts = ((planes[index][0], int((nearest == index).sum())) for index in range(len(planes)))
@@ -187,36 +182,3 @@ def _hills(logs: _Array) -> list[slice]:
     cuts = [int(a + np.argmin(logs[a:b])) for a, b in pairwise(tops)]
     parts = [slice(a, b) for a, b in pairwise([0, *cuts, len(logs)])]
     return [part for part, top in zip(parts, tops, strict=True) if 0 < top < len(logs) - 1]
-
-
-def _stray(peaks: _Array) -> _Array:
-    """Return the logarithm of the density of peaks of no plane: anywhere among the frequencies looked at."""
-    return np.asarray(-np.log(np.log(HIGHEST / peaks[:, 2])))
-
-
-def _evidence(size: float, peaks: _Array, planes: list[tuple[str, float, float]]) -> tuple[float, NDArray[np.intp]]:
-    """Return the logarithm of the probability of peaks at a pixel size, and the plane of each (one beyond: none)."""
-    frequencies, resolved, lowest = peaks.T
-    scatter = np.hypot(_STRAIN, _BLUR * resolved / frequencies)[:, None]
-    lines = size / np.array([spacing for _, spacing, _ in planes])
-    seen = (lines > lowest.min()) & (lines < HIGHEST)
-    weights = np.where(seen, [weight for *_, weight in planes], 0.0)
-    if not seen.any():
-        return -math.inf, np.full(len(peaks), len(planes))
-    prior = weights / weights.sum()
-    # Student's t with three degrees of freedom: a few are far off
-    off = np.log(frequencies[:, None] / lines) / scatter
-    densities = -2 * np.log1p(off**2 / 3) - np.log(scatter * math.pi * math.sqrt(3) / 2)
-    densities = np.concatenate([densities, _stray(peaks)[:, None]], axis=1)
-    with np.errstate(divide="ignore"):
-        nearest = (densities + np.log(np.append((1 - _STRAY) * prior, _STRAY))).argmax(axis=1)
-    *counts, stray = np.bincount(nearest, minlength=len(prior) + 1)
-    shares = _dirichlet(_STRAY_BELIEF * np.array([_STRAY, 1 - _STRAY]), np.array([stray, len(peaks) - stray]))
-    shares += _dirichlet(_BELIEF * prior[prior > 0], np.array(counts)[prior > 0])
-    return float(densities[np.arange(len(peaks)), nearest].sum() + shares), nearest
-
-
-def _dirichlet(prior: _Array, counts: NDArray[np.int_]) -> float:
-    """Return the logarithm of the probability of an order of kinds with some counts, whose shares are not known."""
-    total = prior.sum()
-    return float(gammaln(total) - gammaln(total + counts.sum()) + (gammaln(prior + counts) - gammaln(prior)).sum())

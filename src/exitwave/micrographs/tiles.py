@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2
-from scipy.ndimage import correlate1d, maximum_filter, median, median_filter, minimum_filter
+from scipy.ndimage import correlate1d, maximum_filter, median
 from scipy.signal import firwin
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -16,8 +16,9 @@ from scipy.sparse.csgraph import connected_components
 from exitwave.core.errors import MicrographError
 from exitwave.imaging.micrograph import Micrograph, checked_micrograph
 from exitwave.micrographs.clean import fill_missing
+from exitwave.micrographs.tile_background import background, twin
 
-__all__ = ["HIGHEST", "SMALLEST", "tile_peaks", "usable"]
+__all__ = ["SMALLEST", "tile_peaks", "usable"]
 
 _Array = NDArray[np.float64]
 
@@ -26,14 +27,13 @@ _MOST = 32  # tiles in a row and in a column: beyond 2000 px they overlap less, 
 _SIZE = 2 * _TILE  # spectra are sampled twice as finely as tiles resolve
 _ROWS, _COLUMNS = np.fft.fftfreq(_SIZE), np.fft.rfftfreq(_SIZE)
 _FREQUENCY = np.hypot(_ROWS[:, None], _COLUMNS)
-_LOWEST, HIGHEST = 7 / _TILE, 0.45  # cycles per pixel that are looked at; of coarser levels, per pixel of these
-_HALF = (_FREQUENCY > _LOWEST) & (_FREQUENCY < HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
+_LOWEST, _HIGHEST = 7 / _TILE, 0.45  # cycles per pixel that are looked at; of coarser levels, per pixel of these
+_HALF = (_FREQUENCY > _LOWEST) & (_FREQUENCY < _HIGHEST) & ((_COLUMNS > 0) | (_ROWS[:, None] > 0))
 _RING = np.round(_FREQUENCY * _TILE / 2).astype(int)
 _BLUR = firwin(15, 0.5)  # before every second pixel is taken: what would fold below a quarter of a cycle is gone
 _HIGHEST_COARSE = 0.25  # beyond, the level before has looked
 _FALSE_ALARMS = 0.01  # peaks expected in a micrograph without a crystal
 _MARGIN = 1.2  # as the background is not known exactly
-_STEEP = math.log(4)  # fall of the background within four frequencies of a tile beyond which no peak is believed
 _EMPTY = 10**-3.5  # of the greatest background: less than noise leaves, so that interpolation made it
 _STREAK = 2.0  # power along a line through the origin, over the background, that an edge makes and no crystal
 _BRIGHT = 4.0  # power of a tile over that of others that film and light may make
@@ -83,8 +83,8 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     Returns
     -------
     peaks
-        (n, 3): the frequency, how finely its tile resolves it, and the lowest frequency that was looked at in this
-        micrograph, cycles per pixel.
+        (n, 4): the frequency, how finely its tile resolves it, and the lowest and the highest frequency that was
+        looked at in this micrograph, cycles per pixel.
 
     Raises
     ------
@@ -101,10 +101,10 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
     gaps = ~np.isfinite(usable(micrograph).array)
     array = fill_missing(micrograph).array.astype(np.float64)
     if array.std() <= 1e-6 * np.abs(array).max():
-        return np.empty((0, 3))  # a blank one, but for rounding
+        return np.empty((0, 4))  # a blank one, but for rounding
     levels = [factor for factor in (1, 2, 4, 8) if min(array.shape) >= factor * _TILE]
     found: list[_Peak] = []
-    lowest = HIGHEST
+    lowest = _HIGHEST
     for factor in levels:
         if factor > 1:
             array = correlate1d(correlate1d(array, _BLUR, axis=0), _BLUR, axis=1)[::2, ::2].copy()
@@ -113,7 +113,8 @@ def tile_peaks(micrograph: Micrograph) -> NDArray[np.float64]:
         looked, peaks = _level(array, gaps, half, _FALSE_ALARMS / len(levels))
         lowest = min(lowest, looked / factor)
         found += [_Peak(peak.strength, peak.frequency / factor, peak.place * factor, factor) for peak in peaks]
-    return np.array([(math.hypot(*p.frequency), 1 / _TILE / p.factor, lowest) for p in _apart(found)]).reshape(-1, 3)
+    rows = [(math.hypot(*peak.frequency), 1 / _TILE / peak.factor, lowest, _HIGHEST) for peak in _apart(found)]
+    return np.array(rows).reshape(-1, 4)
 
 
 def _apart(peaks: list[_Peak]) -> list[_Peak]:
@@ -178,7 +179,7 @@ def _level(
         if not gaps[y : y + _TILE, x : x + _TILE].any()
     ]
     if not places:
-        return HIGHEST, []
+        return _HIGHEST, []
     line = np.hanning(_TILE + 2)[1:-1]
     window = np.outer(line, line)
     scale = float(array.std())
@@ -187,12 +188,12 @@ def _level(
         tile = array[y : y + _TILE, x : x + _TILE] / scale
         tile = (tile - (tile * window).sum() / window.sum()) * window
         mine[:] = np.abs(rfft2(tile.astype(np.float32), s=(_SIZE, _SIZE))) ** 2
-    common, steep = _background(power)
+    common, steep = background(power)
     half = half & ~steep
     if half.any():
         half &= common > _EMPTY * common[half].max()
     if not half.any():
-        return HIGHEST, []  # a picture that was blurred until no frequency is left
+        return _HIGHEST, []  # a picture that was blurred until no frequency is left
     level = _MARGIN * math.log(len(places) * half.sum() / 4 / alarms)
     peaks = []
     for (y, x), mine in zip(places, power, strict=True):
@@ -205,7 +206,7 @@ def _level(
         strength = relative / brighter
         relative /= np.minimum(brighter, _BRIGHT)
         # also where no peaks are looked for, as the slope of an edge's power ends nowhere
-        highest = maximum_filter(np.concatenate([_twin(relative, 4), relative], axis=1), 9, mode="wrap")[:, 4:]
+        highest = maximum_filter(np.concatenate([twin(relative, 4), relative], axis=1), 9, mode="wrap")[:, 4:]
         for row, column in np.argwhere((relative == highest) & (strength > level) & half):
             if not _on_streak(relative, row, column):
                 place = np.array([y + _TILE / 2, x + _TILE / 2])
@@ -217,45 +218,11 @@ def _on_streak(strength: _Array, row: int, column: int) -> bool:
     """Return whether a line from the origin through a peak has power all along, not at the peak's orders alone."""
     y, x = _ROWS[row], _COLUMNS[column]
     peak = math.hypot(y, x)
-    along = np.arange(_LOWEST, HIGHEST, 1 / _SIZE)
+    along = np.arange(_LOWEST, _HIGHEST, 1 / _SIZE)
     orders = np.abs(along / peak - np.round(along / peak)) * peak
     along = along[(orders > 3 / _TILE) | (along < peak / 2)]
     rows, columns = (np.round(along * part / peak * _SIZE).astype(int) for part in (y, x))
     return bool(np.median(strength[rows % _SIZE, columns]) > _STREAK)
-
-
-def _background(power: NDArray[np.float32]) -> tuple[_Array, NDArray[np.bool_]]:
-    """Return what film and camera make, in all tiles alike and wider than a crystal's peak, and where it is steep.
-
-    At the tiles' own resolution, which is half of that of ``power``: its mean over rings, times the median of what
-    is left about each frequency. Where the spectrum of an enlarged picture ends, it falls too fast to be known.
-    """
-    floor = 1e-9 * float(power.max()) + 1e-30  # so that an image without noise has no peaks among rounding errors
-    logs = np.log(np.median(power[:, ::2, ::2], axis=0).astype(np.float64) + floor)
-    frequency = _FREQUENCY[::2, ::2]
-    ring = np.round(frequency * _TILE).astype(int)
-    means = np.array([np.median(logs[ring == number]) for number in range(int(ring.max()) + 1)])
-    slope = np.interp(frequency * _TILE, np.arange(len(means)), means)
-    rest = logs - slope
-    wide = np.pad(np.concatenate([_twin(rest, 3), rest], axis=1), ((3, 3), (0, 0)), mode="wrap")
-    smooth = slope + median_filter(wide, 7)[3:-3, 3:]
-    around = np.pad(np.concatenate([_twin(smooth, 3), smooth], axis=1), ((3, 3), (0, 0)), mode="wrap")
-    steep = (maximum_filter(around, 5) - minimum_filter(around, 5))[3:-3, 3:] > _STEEP
-    return np.exp(_finer(smooth)) / math.log(2), _finer(steep) > 0
-
-
-def _finer(half: NDArray[np.generic]) -> _Array:
-    """Return a half spectrum at twice the resolution, interpolated linearly."""
-    rows = np.empty((2 * len(half), half.shape[1]))
-    rows[::2], rows[1::2] = half, (half + np.roll(half, -1, axis=0).astype(float)) / 2
-    fine = np.empty((len(rows), 2 * half.shape[1] - 1))
-    fine[:, ::2], fine[:, 1::2] = rows, (rows[:, :-1] + rows[:, 1:]) / 2
-    return fine
-
-
-def _twin(half: _Array, columns: int) -> _Array:
-    """Return the columns of a half spectrum that lie before its first, as the other half has them."""
-    return np.roll(half[::-1, columns:0:-1], 1, axis=0)
 
 
 def _starts(length: int) -> list[int]:

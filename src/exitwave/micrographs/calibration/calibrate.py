@@ -156,7 +156,7 @@ def calibrate(
             seen = new_seen
             made.append(data)
         intervals = _intervals(home, look, seen, real, ends, stream / "regression" / turn)
-    peaks = spacings.peaks_of(kept, candidates or spacings.crystals(recipe))
+    peaks, sizes = spacings.peaks_of(kept), [micrograph.known_pixel_size() for micrograph in kept]
     estimates = _table(kept, found, intervals)
     width = np.median(intervals[:, 2] - intervals[:, 0], axis=0)
     told = {p.name: intervals[:, :, index] for index, p in enumerate(found) if width[index] < TOLD}
@@ -167,10 +167,10 @@ def calibrate(
     mean, scale = first.seen.mean(axis=0), first.seen.std(axis=0) + 1e-9
     scaled = [(part - mean) / scale for part in (np.concatenate(real), first.seen, new.seen)]
     distances = _distances(scaled[0], scaled[1], scaled[2], [len(part) for part in real])
-    notes = _notes(found, raw, width, [m.known_pixel_size() for m in kept], _pixel_size(prior), distances)
+    notes = _notes(found, raw, width, sizes, _pixel_size(prior), distances)
     notes += failed_note([*made, after])
     names = candidates or spacings.crystals(calibrated)
-    notes += tuple(filter(None, [spacings.pixel_note(peaks, names), spacings.size_note(kept, names)]))
+    notes += tuple(filter(None, [spacings.pixel_note(peaks, names), spacings.size_note(peaks, sizes, names)]))
     fits = measure.fitted_rings(kept, lens)
     result = Calibration(
         calibrated,

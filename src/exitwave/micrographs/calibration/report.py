@@ -85,11 +85,11 @@ def write_report(
         ),
         Section(
             "Lattice spacings",
-            "Medians over the strong peaks of all micrographs (Å). A deviation that all planes share is the pixel "
-            "size's. A material below 3 in significance explains no more than chance can.",
+            "Medians over the peaks of tiles of all micrographs (Å). A deviation that all planes share is the pixel "
+            "size's (scale). The probability is that of the material among the candidates and chance.",
             rows=result.spacings.to_dict("records"),
         ),
-        Section("Lattice peaks", rows=result.lattice.head(40).to_dict("records")),
+        Section("Lattice peaks", rows=result.lattice.iloc[:40, :2].to_dict("records")),
         Section("The calibrated recipe", code=result.recipe.to_yaml()),
     ]
     without = "; ".join(f"{name}: {reason}" for name, reason in result.left_out.items())

@@ -46,7 +46,7 @@ class Calibration:
         Gain and dose of every micrograph from its noise (:func:`~exitwave.micrographs.noise_statistics`), or why they
         cannot be told.
     lattice
-        Lattice peaks that stand out of the micrographs' spectra, with candidates among the materials.
+        Lattice peaks that stand out of the spectra of the micrographs' tiles.
     spacings
         The materials' lattice spacings as the micrographs show them.
     strange

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from exitwave.core.errors import ExitwaveError
 from exitwave.dataset import Recipe
 from exitwave.imaging.micrograph import Micrograph
-from exitwave.micrographs.lattice import lattice_peaks, plane_spacings
+from exitwave.micrographs.lattice import plane_spacings, plane_weights
+from exitwave.micrographs.lattice_evidence import by_chance, evidence
 from exitwave.micrographs.pixel_size import sizes_from_peaks
 from exitwave.micrographs.tiles import SMALLEST, tile_peaks
 from exitwave.structure.materials import material
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_crystals",
     "crystals",
+    "likely_crystals",
     "measured_spacings",
+    "peak_table",
     "peaks_of",
     "pixel_note",
     "size_note",
@@ -32,17 +35,15 @@ __all__ = [
     "with_material",
 ]
 
-_Array = NDArray[np.float64]
-
+_PEAK = ["frequency", "resolution", "lowest", "highest"]
 _STRETCHED = 0.06  # how far the pixel size may be off
-_SCALES = np.linspace(1 - _STRETCHED, 1 + _STRETCHED, 61)
-_MET = 0.015  # how far a spacing may be from a crystal's at the right pixel size, where materials are compared
-_NEAR = 0.025  # and where spacings are measured
-_TELLING = 3.0  # standard deviations above chance: a dozen materials are looked at
-_DRAWS = 60
-_STRONG = 25.0  # peaks over their ring's mean that have a say
+_SCALES = np.linspace(-_STRETCHED, _STRETCHED, 61)  # of its logarithm
+_USUAL = 0.02  # how far pixel sizes usually are off
+_COMMON = 0.01  # relative error that all spacings share
+_CHANCE = 0.05  # probability below which chance does not explain the peaks, or a material is left out
+_OFF = 2.5  # standard errors of the pixel size that are told
 _SURE = 0.99  # probability of a pixel size that is told
-_ENOUGH = 16  # micrographs that are asked for it
+_ENOUGH = 16  # micrographs that are asked
 
 
 def crystals(recipe: Recipe) -> list[str]:
@@ -91,26 +92,44 @@ def checked_crystals(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def peaks_of(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> pd.DataFrame:
-    """Return the lattice peaks of all micrographs, with a column ``micrograph``."""
+def peaks_of(micrographs: Sequence[Micrograph]) -> pd.DataFrame:
+    """Return the lattice peaks in the tiles of micrographs, of 16 at most, spread evenly over them.
+
+    Columns are ``micrograph``, ``spacing_angstrom``, and in 1/Å ``frequency``, ``resolution`` and ``lowest`` to
+    ``highest``, the range that was looked at.
+    """
     import pandas as pd
 
+    large = [micrograph for micrograph in micrographs if min(micrograph.array.shape) >= SMALLEST]
+    spread = {round(index) for index in np.linspace(0, len(large) - 1, _ENOUGH)} if large else ()
+    chosen = [large[index] for index in sorted(spread)]
     tables = [
-        lattice_peaks(micrograph, materials=materials, between=(0.9, 4.5)).assign(micrograph=micrograph.name)
-        for micrograph in micrographs
+        peak_table(tile_peaks(micrograph), micrograph.known_pixel_size(), micrograph.name) for micrograph in chosen
     ]
-    return pd.concat(tables, ignore_index=True)
+    full = [table for table in tables if len(table)]
+    return pd.concat(full, ignore_index=True) if full else peak_table(np.empty((0, 4)), 1.0, "")
+
+
+def peak_table(peaks: NDArray[np.float64], pixel_size: float, name: str) -> pd.DataFrame:
+    """Return the table of :func:`peaks_of` of one micrograph, from its ``tile_peaks``."""
+    import pandas as pd
+
+    table = pd.DataFrame(peaks / pixel_size, columns=_PEAK)
+    table.insert(0, "micrograph", name)
+    table.insert(1, "spacing_angstrom", 1 / table["frequency"])
+    return table
 
 
 def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataFrame:
     r"""Return the lattice spacings of materials as the micrographs show them, one row per plane that was seen.
 
-    First the ``scale`` is found, up to 6 % off one, at which a material explains most strong peaks within 1.5 %: a
-    wrong pixel size stretches all spacings alike. Every peak then belongs to the plane whose stretched spacing is
-    nearest, within 2.5 %; ``spacing`` is the median of these and ``error`` its standard error from their scatter
-    (:math:`1.25\,s/\sqrt n`, at least that of one in a hundred over their number); ``deviation`` is relative to the
-    ``tabulated`` one; ``significance`` is how far the material explains more peaks than it does of as many spacings
-    drawn anywhere, its best pixel size searched for alike, in standard deviations of such draws.
+    A wrong pixel size stretches all spacings alike: ``scale`` is the right one over the stated one, ``scale_error``
+    its standard error, after :func:`~exitwave.micrographs.lattice_pixel_sizes` with a normal prior of 2 %, up to 6 %.
+    Every peak then
+    belongs to its likeliest plane or to none; ``spacing`` is the median of a plane's and ``error`` its standard error
+    from their scatter (:math:`1.25\,s/\sqrt n`, at least that of one in fifty over their number); ``deviation`` is
+    relative to the ``tabulated`` one. ``probability`` is that of the material among these, each as likely beforehand,
+    and chance, as likely as all of them.
 
     Parameters
     ----------
@@ -121,73 +140,69 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
     """
     import pandas as pd
 
-    strong = _strong(peaks)
     rows = []
-    for name in materials:
-        planes = plane_spacings(name, 0.85)
-        d = np.array([spacing for _, spacing in planes])
-        scale, beyond = _explained(strong, d)
-        significance = _significance(beyond, strong.size, d)
-        off = strong[:, None] / (scale * d) - 1
-        nearest = np.abs(off).argmin(axis=1) if strong.size else np.zeros(0, int)
-        for index, (plane, spacing) in enumerate(planes):
-            mine = strong[(nearest == index) & (np.abs(off[:, index]) < _NEAR)]
+    for fit in _fits(peaks, materials):
+        for index, (plane, spacing, _) in enumerate(fit.planes):
+            mine = peaks["spacing_angstrom"].to_numpy(np.float64)[fit.nearest == index]
             if mine.size:
                 middle = float(np.median(mine))
-                scatter = max(1.2533 * float(mine.std(ddof=1)) if mine.size > 1 else 0.0, 0.01 * middle)
+                spread = max(1.2533 * float(mine.std(ddof=1)) if mine.size > 1 else 0.0, 0.02 * middle)
                 rows.append(
                     {
-                        "material": name, "plane": plane, "tabulated": spacing, "spacing": middle,
-                        "error": scatter / math.sqrt(mine.size), "deviation": middle / spacing - 1,
-                        "peaks": int(mine.size), "scale": scale, "significance": significance,
+                        "material": fit.material, "plane": plane, "tabulated": spacing, "spacing": middle,
+                        "error": spread / math.sqrt(mine.size), "deviation": middle / spacing - 1,
+                        "peaks": int(mine.size), "scale": fit.scale, "scale_error": fit.error,
+                        "probability": fit.probability,
                     }
                 )  # fmt: skip
-    columns = ["material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale", "significance"]
+    columns = [
+        "material", "plane", "tabulated", "spacing", "error", "deviation", "peaks", "scale", "scale_error",
+        "probability",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def telling(spacings: pd.DataFrame) -> pd.DataFrame:
-    """Return the spacings of those materials that explain more peaks than chance can."""
-    return spacings[spacings["significance"] >= _TELLING]
+    """Return the spacings of the likely materials, if the peaks are not chance's."""
+    each = spacings.drop_duplicates("material")["probability"]
+    if each.sum() < 1 - _CHANCE:
+        return spacings[:0]
+    likely: pd.DataFrame = spacings[spacings["probability"] >= _CHANCE * each.max()]
+    return likely
 
 
 def pixel_note(peaks: pd.DataFrame, materials: Sequence[str]) -> str:
     """Return what the spacings say against the pixel size, or nothing."""
-    strong = _strong(peaks)
-    scale, beyond, best = max(
-        ((*_explained(strong, _spacings(name)), name) for name in materials),
-        key=lambda one: (one[1], -abs(one[0] - 1)),
-        default=(1.0, 0.0, ""),
-    )
-    off = 1 / scale - 1
-    if abs(off) < _MET / 2 or _significance(beyond, strong.size, _spacings(best)) < _TELLING:
+    likely = _likely(_fits(peaks, materials))
+    if not likely or any(abs(math.log(fit.scale)) < _OFF * fit.error for fit in likely):
         return ""
+    off, error = likely[0].scale - 1, likely[0].error
     return (
-        f"If the particles are {best}, the lattice spacings say that pixels are {abs(off):.1%} "
-        f"{'larger' if off > 0 else 'smaller'} than stated; give --pixel-size if the files are wrong."
+        f"If the particles are {likely[0].material}, the lattice spacings say that pixels are {abs(off):.1%} (± "
+        f"{error:.1%}) {'larger' if off > 0 else 'smaller'} than stated; give --pixel-size if the files are wrong."
     )
 
 
-def size_note(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> str:
-    """Return what fringes in single crystals say of a pixel size far off, farther than :func:`pixel_note` looks.
+def size_note(peaks: pd.DataFrame, pixel_sizes: Sequence[float], materials: Sequence[str]) -> str:
+    """Return what the peaks say of a pixel size far off, farther than :func:`pixel_note` looks.
 
     Parameters
     ----------
-    micrographs
-        With pixel sizes; where these differ nothing is said.
+    peaks
+        Of :func:`peaks_of`.
+    pixel_sizes
+        Of the micrographs, Å; where these differ nothing is said.
     materials
         Candidates. One that has the pixel size as it is stated among its likely ones ends all doubt.
     """
-    sizes = [micrograph.known_pixel_size() for micrograph in micrographs]
-    large = [micrograph for micrograph in micrographs if min(micrograph.array.shape) >= SMALLEST]
-    if not large or max(sizes) > 1.01 * min(sizes):
+    if max(pixel_sizes) > 1.01 * min(pixel_sizes):
         return ""
-    several = [large[index] for index in sorted({round(i) for i in np.linspace(0, len(large) - 1, _ENOUGH)})]
-    peaks = [tile_peaks(micrograph) for micrograph in several]
+    stated = pixel_sizes[0]
+    found = peaks[_PEAK].to_numpy(np.float64) * stated
     sure = []
     for name in materials:
-        rows = sizes_from_peaks(peaks, name).to_dict("records")
-        if any(abs(math.log(row["pixel_size_angstrom"] / sizes[0])) < _STRETCHED for row in rows):
+        rows = sizes_from_peaks([found], name).to_dict("records")
+        if any(abs(math.log(row["pixel_size_angstrom"] / stated)) < _STRETCHED for row in rows):
             return ""
         sure += [
             f"{row['pixel_size_angstrom']:.4g} Å if they are {name}" for row in rows[:1] if row["probability"] > _SURE
@@ -195,73 +210,72 @@ def size_note(micrographs: Sequence[Micrograph], materials: Sequence[str]) -> st
     if not sure:
         return ""
     return (
-        f"The particles' lattice fringes say that pixels are not {sizes[0]:.4g} Å: they are {' or '.join(sure)}; "
+        f"The particles' lattice fringes say that pixels are not {stated:.4g} Å: they are {' or '.join(sure)}; "
         "give --pixel-size if the files are wrong."
     )
 
 
-def _spacings(name: str) -> _Array:
-    return np.array([spacing for _, spacing in plane_spacings(name, 0.85)])
+class _Fit(NamedTuple):
+    """What a material says of peaks at the pixel size that suits it best."""
+
+    material: str
+    planes: list[tuple[str, float, float]]
+    scale: float
+    error: float
+    nearest: NDArray[np.intp]
+    probability: float
 
 
-def _strong(peaks: pd.DataFrame) -> _Array:
-    return peaks[peaks["strength"] > _STRONG]["spacing_angstrom"].to_numpy(np.float64)
+def _fits(peaks: pd.DataFrame, materials: Sequence[str]) -> list[_Fit]:
+    """Return what materials say of peaks, likeliest first."""
+    found = peaks[_PEAK].to_numpy(np.float64)
+    if not len(found) or not materials:
+        return []
+    prior = -((_SCALES / _USUAL) ** 2) / 2
+    prior -= logsumexp(prior)
+    fits, logs = [], []
+    for name in materials:
+        planes = plane_weights(name, 0.7)
+        log = np.array([evidence(float(scale), found, planes)[0] for scale in np.exp(_SCALES)]) + prior
+        share = np.exp(log - logsumexp(log))
+        middle = float(share @ _SCALES)
+        error = math.hypot(math.sqrt(float(share @ (_SCALES - middle) ** 2)), _COMMON)
+        nearest = evidence(math.exp(middle), found, planes)[1]
+        fits.append(_Fit(name, planes, math.exp(middle), error, nearest, 0.0))
+        logs.append(float(logsumexp(log)))
+    whole = np.append(np.array(logs) - math.log(len(logs)), by_chance(found))
+    shares = np.exp(whole - logsumexp(whole))
+    fits = [fit._replace(probability=float(share)) for fit, share in zip(fits, shares, strict=False)]
+    return sorted(fits, key=lambda fit: -fit.probability)
 
 
-def _significance(beyond: float, count: int, planes: _Array) -> float:
-    """Return how many standard deviations lie between what is explained and what of random spacings is."""
-    draws = np.exp(np.random.default_rng(0).uniform(math.log(0.9), math.log(4.5), (_DRAWS, count)))
-    chance = np.array([_explained(one, planes)[1] for one in draws])
-    return float((beyond - chance.mean()) / max(chance.std(), 0.5)) if count else 0.0
+def _likely(fits: list[_Fit]) -> list[_Fit]:
+    """Return the materials that may be it, or none if chance may."""
+    if sum(fit.probability for fit in fits) < 1 - _CHANCE:
+        return []
+    return [fit for fit in fits if fit.probability >= _CHANCE * fits[0].probability]
 
 
-@cache
-def _by_chance(planes: tuple[float, ...]) -> _Array:
-    """Return the share of all spacings that planes meet, at every scale."""
-    anywhere = np.geomspace(0.9, 4.5, 2000)[:, None]
-    return np.array(
-        [(np.abs(anywhere / (scale * np.array(planes)) - 1).min(axis=1) < _MET).mean() for scale in _SCALES]
-    )
-
-
-def _explained(spacings: _Array, planes: _Array) -> tuple[float, float]:
-    """Return the scale at which planes explain most spacings, and how many more than by chance.
-
-    One where none explains two more than the scale of one does: the pixel size is believed until it is contradicted.
-    """
-    scales = _SCALES
-    met = np.array([np.abs(spacings[:, None] / (scale * planes) - 1).min(axis=1) < _MET for scale in scales])
-    found = met.sum(axis=1) - spacings.size * _by_chance(tuple(planes.tolist()))
-    plain = len(scales) // 2
-    if found.max() < found[plain] + 2:
-        return 1.0, max(0.0, float(found[plain]))
-    # the middle of those that explain most; of several, the one nearest to the pixel size as it was told
-    most = np.nonzero(found > found.max() - 0.5)[0]
-    runs = np.split(most, np.nonzero(np.diff(most) > 1)[0] + 1)
-    middles = [float(scales[run].mean()) for run in runs]
-    return min(middles, key=lambda scale: abs(scale - 1)), float(found.max())
+def likely_crystals(peaks: pd.DataFrame, materials: Sequence[str]) -> list[str]:
+    """Return which materials may have made the peaks, likeliest first: none, if chance may."""
+    return [fit.material for fit in _likely(_fits(peaks, materials))]
 
 
 def with_material(recipe: Recipe, peaks: pd.DataFrame) -> Recipe:
-    """Return the recipe with a choice of the particles' material cut to those that explain most of the strong peaks.
+    """Return the recipe with a choice of the particles' material cut to those that are likely, given the peaks.
 
-    A material is left out where it explains fewer than half as many peaks as the one that explains most, at whatever
-    pixel size up to 6 % off explains most of them; peaks that it would explain by chance do not count (the planes of
-    some lie close). Where none explains more than chance can, nothing changes.
+    A material is left out where it is less than a twentieth as probable as the likeliest. Where chance may have made
+    the peaks, nothing changes.
     """
     data = recipe.to_dict()
     particles = data["structures"].get("particles")
     choice = particles.get("material") if isinstance(particles, dict) else None
     if not isinstance(choice, dict) or "choice" not in choice:
         return recipe
-    strong = _strong(peaks)
     names = [str(name) for name in choice["choice"]]
-    explained = {name: _explained(strong, _spacings(name))[1] for name in names}
-    best = max(explained, key=explained.__getitem__)
-    if _significance(explained[best], strong.size, _spacings(best)) < _TELLING:
-        return recipe
-    kept = [index for index, name in enumerate(names) if 2 * explained[name] >= explained[best]]
-    if len(kept) == len(names):
+    likely = likely_crystals(peaks, names)
+    kept = [index for index, name in enumerate(names) if name in likely]
+    if not kept or len(kept) == len(names):
         return recipe
     weights = choice.get("weights") or [1.0] * len(names)
     particles["material"] = {
