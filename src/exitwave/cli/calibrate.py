@@ -51,6 +51,7 @@ def command(
         console.print(note, markup=False, soft_wrap=True)
     seen = telling(result.spacings)[["material", "plane", "tabulated", "spacing", "error", "peaks", "probability"]]
     if len(seen):
+        console.print("Lattice spacings in Å, if all particles are of one crystal:")
         console.print(seen.to_string(index=False, float_format="{:.4g}".format), markup=False, soft_wrap=True)
     for name in result.strange:
         console.print(f"{name}: no simulated image resembles it; widen the recipe.", markup=False, soft_wrap=True)

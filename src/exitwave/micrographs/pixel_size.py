@@ -50,7 +50,7 @@ def lattice_pixel_sizes(
     all as that no plane is seen, and what sizes the files state has no part in it.
 
     On images simulated by the reference recipes, singly and by fours, 145 of 151 sizes with a probability above 0.99
-    were right to 5 %, 70 of 80 with 0.95 to 0.99, 105 of 130 with 0.8 to 0.95, 105 of 155 with 0.5 to 0.8
+    were right to 5 %, 67 of 77 with 0.95 to 0.99, 103 of 127 with 0.8 to 0.95, 108 of 155 with 0.5 to 0.8
     (``scripts/pixel_size_truth.py``); the others are mostly of lenses that pass narrow planes and no wide ones.
 
     Parameters
