@@ -46,7 +46,7 @@ def test_a_material_that_explains_no_more_than_chance_does_not_speak() -> None:
     # planes of an oxide lie so close that a lone high order is near one of them
     assert telling(measured_spacings(peaks([0.9450]), ["Fe3O4", "CdSe"])).empty
     assert not measured_spacings(peaks([0.9450]), ["Fe3O4", "CdSe"]).empty
-    assert likely_crystals(peaks([]), ["Au"]) == []
+    assert likely_crystals(peaks([]), ["Au"]) == likely_crystals(peaks(GOLD, 5.0), ["Au"]) == []
 
 
 def test_many_peaks_from_anywhere_tell_of_no_material() -> None:

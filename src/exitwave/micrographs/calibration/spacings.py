@@ -125,11 +125,10 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
 
     A wrong pixel size stretches all spacings alike: ``scale`` is the right one over the stated one, ``scale_error``
     its standard error, after :func:`~exitwave.micrographs.lattice_pixel_sizes` with a normal prior of 2 %, up to 6 %.
-    Every peak then
-    belongs to its likeliest plane or to none; ``spacing`` is the median of a plane's and ``error`` its standard error
-    from their scatter (:math:`1.25\,s/\sqrt n`, at least that of one in fifty over their number); ``deviation`` is
-    relative to the ``tabulated`` one. ``probability`` is that of the material among these, each as likely beforehand,
-    and chance, as likely as all of them.
+    Every peak then belongs to its likeliest plane or to none; ``spacing`` is the median of a plane's and ``error`` its
+    standard error from their scatter (:math:`1.25\,s/\sqrt n`, at least that of one in fifty over their number);
+    ``deviation`` is relative to the ``tabulated`` one. ``probability`` is that of the material among these, each as
+    likely beforehand, and chance, as likely as all of them.
 
     Parameters
     ----------
@@ -237,13 +236,15 @@ def _fits(peaks: pd.DataFrame, materials: Sequence[str]) -> list[_Fit]:
     for name in materials:
         planes = plane_weights(name, 0.7)
         log = np.array([evidence(float(scale), found, planes)[0] for scale in np.exp(_SCALES)]) + prior
+        if not np.isfinite(log).any():
+            continue  # pixels too coarse for all of its planes
         share = np.exp(log - logsumexp(log))
         middle = float(share @ _SCALES)
         error = math.hypot(math.sqrt(float(share @ (_SCALES - middle) ** 2)), _COMMON)
         nearest = evidence(math.exp(middle), found, planes)[1]
         fits.append(_Fit(name, planes, math.exp(middle), error, nearest, 0.0))
-        logs.append(float(logsumexp(log)))
-    whole = np.append(np.array(logs) - math.log(len(logs)), by_chance(found))
+        logs.append(float(logsumexp(log)) - math.log(len(materials)))
+    whole = np.array([*logs, by_chance(found)])
     shares = np.exp(whole - logsumexp(whole))
     fits = [fit._replace(probability=float(share)) for fit, share in zip(fits, shares, strict=False)]
     return sorted(fits, key=lambda fit: -fit.probability)
