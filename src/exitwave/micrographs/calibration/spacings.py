@@ -125,7 +125,7 @@ def measured_spacings(peaks: pd.DataFrame, materials: Sequence[str]) -> pd.DataF
 
     A wrong pixel size stretches all spacings alike: ``scale`` is the right one over the stated one, ``scale_error``
     its standard error, after :func:`~exitwave.micrographs.lattice_pixel_sizes` with a normal prior of 2 %, up to 6 %.
-    Every peak then belongs to its likeliest plane or to none; ``spacing`` is the median of a plane's and ``error`` its
+    Every peak belongs to its likeliest plane or to none; ``spacing`` is the median of a plane's and ``error`` its
     standard error from their scatter (:math:`1.25\,s/\sqrt n`, at least that of one in fifty over their number);
     ``deviation`` is relative to the ``tabulated`` one. ``probability`` is that of the material among these, each as
     likely beforehand, and chance, as likely as all of them.
